@@ -1,0 +1,54 @@
+"""What the provider asks of the machines behind it; `None` in its place means "state only"."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommandResult:
+    """How a Cloud Assistant command ended: exit status and what it printed, stdout and stderr in order."""
+
+    exit_code: int
+    output: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class MachineSpec:
+    """One ECS instance as `RunInstances` was asked for it. `user_data` is decoded, as cloud-init reads it."""
+
+    instance_id: str
+    hostname: str
+    region_id: str
+    zone_id: str
+    instance_type: str
+    image_id: str
+    private_ip: str
+    user_data: bytes
+
+
+class Hardware(Protocol):
+    """The side effects behind the provider's resources. Each call returns when the effect is there, or raises
+    `HardwareError` with a reason that a person can act on. Ids are the provider's (`i-…`, `d-…`)."""
+
+    def create_machine(self, spec: MachineSpec) -> None: ...  # created and powered on
+    def start_machine(self, instance_id: str) -> None: ...
+    def stop_machine(self, instance_id: str) -> None: ...  # clean shutdown, hard after a deadline
+    def replace_system_disk(self, spec: MachineSpec) -> None: ...  # of a stopped machine; data disks stay
+    def delete_machine(self, instance_id: str) -> None: ...
+    def create_disk(self, disk_id: str, size_gib: int, snapshot: Path | None = None) -> None: ...
+    def resize_disk(self, disk_id: str, size_gib: int) -> None: ...  # online
+    def delete_disk(self, disk_id: str) -> None: ...
+    def attach_disk(self, disk_id: str, instance_id: str) -> None: ...  # hot-plug
+    def detach_disk(self, disk_id: str, instance_id: str) -> None: ...
+    def associate_address(self, address: str, instance_id: str) -> None: ...
+    def dissociate_address(self, address: str, instance_id: str) -> None: ...
+    def attach_role(self, role_name: str, policy: str, instance_id: str) -> None: ...  # credentials appear in the metadata service
+    def detach_role(self, instance_id: str) -> None: ...
+    def put_secret(self, name: str, value: str) -> None: ...  # OOS secret parameter, create or change
+    def delete_secret(self, name: str) -> None: ...
+    def run_command(self, instance_id: str, content: bytes, timeout_s: int) -> CommandResult: ...
+
+
+class HardwareError(Exception):
+    """A side effect failed; the message says which, why, and what to look at."""
