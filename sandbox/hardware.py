@@ -1,5 +1,6 @@
 """What the provider asks of the machines behind it; `None` in its place means "state only"."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -27,15 +28,29 @@ class MachineSpec:
     user_data: bytes
 
 
+@dataclass(frozen=True, kw_only=True)
+class IngressRule:
+    """Traffic that a security group lets in. `protocol` is tcp, udp, icmp or all; `ports` (both inclusive) count
+    for tcp and udp only; `cidr` is the source."""
+
+    protocol: str
+    ports: tuple[int, int]
+    cidr: str
+
+
 class Hardware(Protocol):
     """The side effects behind the provider's resources. Each call returns when the effect is there, or raises
     `HardwareError` with a reason that a person can act on. Ids are the provider's (`i-…`, `d-…`)."""
 
+    # The elastic IPs that this sandbox may hand out: no other sandbox on the host has them.
+    def addresses(self) -> Sequence[str]: ...
     def create_machine(self, spec: MachineSpec) -> None: ...  # created and powered on
     def start_machine(self, instance_id: str) -> None: ...
     def stop_machine(self, instance_id: str) -> None: ...  # clean shutdown, hard after a deadline
     def replace_system_disk(self, spec: MachineSpec) -> None: ...  # of a stopped machine; data disks stay
     def delete_machine(self, instance_id: str) -> None: ...
+    # All that the instance's security groups allow in, every time they change; until then nothing gets in.
+    def set_ingress(self, instance_id: str, rules: Sequence[IngressRule]) -> None: ...
     def create_disk(self, disk_id: str, size_gib: int, snapshot: Path | None = None) -> None: ...
     def resize_disk(self, disk_id: str, size_gib: int) -> None: ...  # online
     def delete_disk(self, disk_id: str) -> None: ...
@@ -43,7 +58,8 @@ class Hardware(Protocol):
     def detach_disk(self, disk_id: str, instance_id: str) -> None: ...
     def associate_address(self, address: str, instance_id: str) -> None: ...
     def dissociate_address(self, address: str, instance_id: str) -> None: ...
-    def attach_role(self, role_name: str, policy: str, instance_id: str) -> None: ...  # credentials appear in the metadata service
+    # Credentials of the role appear in the instance's metadata.
+    def attach_role(self, role_name: str, policy: str, instance_id: str) -> None: ...
     def detach_role(self, instance_id: str) -> None: ...
     def put_secret(self, name: str, value: str) -> None: ...  # OOS secret parameter, create or change
     def delete_secret(self, name: str) -> None: ...
