@@ -1,0 +1,72 @@
+# `make` lists what there is. Everything runs in .venv, which is made from the requirement files' exact pins.
+
+STACK ?= dev
+CODE := $(foreach part,infra provisioning ops policy sandbox rehearsal tests benchmarks,$(if $(wildcard $(part)/*.py),$(part)))
+CODE += $(wildcard __main__.py)
+
+# The stamps carry the requirement files' checksums: what is installed always is what they say.
+PIN = $(word 1,$(shell cat $(1) | cksum))
+RUNTIME := .venv/.runtime-$(call PIN,requirements.txt)
+DEV := .venv/.dev-$(call PIN,requirements.txt requirements-dev.txt)
+PIP := .venv/bin/python -m pip --quiet --disable-pip-version-check install --no-compile -r
+
+.DEFAULT_GOAL := help
+.PHONY: help venv preview test lint types unit fmt sandbox sandbox-down rehearse clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-13s %s\n", $$1, $$2}' Makefile
+
+venv: $(DEV) ## .venv with everything that the targets below need
+
+preview: $(RUNTIME) ## what `pulumi up` would make: [STACK=dev] [AGAINST=git revision] [JSON=1]
+	@.venv/bin/python -m ops preview --stack '$(STACK)' $(if $(AGAINST),--against '$(AGAINST)') $(if $(JSON),--json)
+
+test: lint types unit ## everything that CI checks; needs neither root nor a cloud account
+
+lint: $(DEV) ## formatting and lint rules, of Python and of shell scripts
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/shellcheck $$(git grep -lE '^#!/(usr/)?bin/(env )?(ba)?sh' -- ':!*.py' ':!*.md')
+
+types: $(DEV) ## mypy, strict
+	.venv/bin/mypy $(CODE)
+
+unit: $(DEV) ## the tests, with the share of the code that they run
+	.venv/bin/python -m pytest -q --cov --cov-report=term:skip-covered
+
+fmt: $(DEV) ## format, and mend what ruff can mend
+	.venv/bin/ruff format .
+	.venv/bin/ruff check --fix .
+
+sandbox: $(DEV) ## `pulumi up` for real, on this machine (Linux, root)
+	@.venv/bin/python -m ops sandbox up
+
+sandbox-down: $(DEV) ## take the sandbox down, and what it made
+	@.venv/bin/python -m ops sandbox down
+
+rehearse: $(DEV) ## the scenarios, good and bad, on the sandbox
+	@.venv/bin/python -m ops rehearse
+
+clean: ## remove .venv and all caches
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage htmlcov
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/bin/python:
+	@for python in python3 python3.13 python3.12 python3.11 python3.14; do \
+		if $$python -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+			exec $$python -m venv .venv; \
+		fi; \
+	done; \
+	echo 'make needs Python 3.11 or newer with its venv module; found: '"$$(python3 --version 2>&1)" >&2; \
+	echo 'fix: install one, for instance with: apt-get install python3.11 python3.11-venv' >&2; \
+	exit 1
+
+$(RUNTIME): | .venv/bin/python
+	@echo 'installing requirements.txt into .venv' >&2
+	@$(PIP) requirements.txt >&2
+	@touch $@
+
+$(DEV): | .venv/bin/python
+	@echo 'installing requirements-dev.txt into .venv' >&2
+	@$(PIP) requirements-dev.txt >&2
+	@touch $@ $(RUNTIME)
