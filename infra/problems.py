@@ -1,0 +1,112 @@
+"""What is wrong with a stack's config, as lines that a person can act on."""
+
+import difflib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """One refused value: `key` as it stands in the stack file, and how to mend it."""
+
+    key: str
+    value: object
+    why: str
+    fix: str
+
+    def __str__(self) -> str:
+        shown = "" if self.value is None else f" = {_shown(self.value)}"
+        return f"{self.key}{shown}\n    why: {self.why}\n    fix: {self.fix}"
+
+
+class SettingsError(Exception):
+    """All problems of a stack's config at once."""
+
+    def __init__(self, stack: str, problems: Iterable[Problem]) -> None:
+        self.stack = stack
+        self.problems = tuple(problems)
+        super().__init__(str(self))
+
+    def __str__(self) -> str:
+        number = len(self.problems)
+        head = f"{number} problem{'s' * (number != 1)} in the config of stack {self.stack!r}:"
+        return "\n".join([head, *(f"  {problem}".replace("\n", "\n  ") for problem in self.problems)])
+
+
+def refuse(why: str, fix: str) -> NoReturn:
+    """Raise from a pydantic validator; ends up as a `Problem` of the validated key."""
+    raise PydanticCustomError("refused", "{why}", {"why": why, "fix": fix})
+
+
+def from_validation(error: ValidationError, model: type[BaseModel], namespace: str, prefix: str) -> tuple[Problem, ...]:
+    """The problems behind a pydantic error in the field `prefix` of `model`, keys written as in the stack file."""
+    details = error.errors(include_url=False)
+    bad = [detail["loc"] for detail in details]
+    return tuple(
+        _problem(detail, model, namespace, prefix)
+        for detail in details
+        # A list whose entries are refused is also "too short" for pydantic; the entry's own message is enough.
+        if detail["type"] != "too_short" or not any(loc[: len(detail["loc"])] == detail["loc"] for loc in bad if loc != detail["loc"])
+    )
+
+
+def _problem(detail: ErrorDetails, model: type[BaseModel], namespace: str, prefix: str) -> Problem:
+    loc = [prefix, *(part for part in detail["loc"] if part != "[key]")]
+    key = key_text(namespace, loc)
+    kind, value, context = detail["type"], detail["input"], detail.get("ctx", {})
+    owner, description = _owner(model, loc)
+    if kind == "extra_forbidden":
+        known = sorted(field.alias or name for name, field in owner.model_fields.items())
+        near = difflib.get_close_matches(str(loc[-1]), known, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        return Problem(key=key, value=value, why="no such key", fix=f"{hint}known keys here: {', '.join(known)}")
+    if kind == "missing":
+        return Problem(key=key, value=None, why="it is required", fix=f"set it: {description}")
+    if kind == "refused":
+        return Problem(key=key, value=value, why=str(context["why"]), fix=str(context["fix"]))
+    return Problem(key=key, value=value, why=_plain(detail["msg"]), fix=f"give {description}")
+
+
+def key_text(namespace: str, loc: Iterable[str | int]) -> str:
+    """`open-webui:dataDisk.snapshots.hours[0]` from a path; the first part is the top-level config key."""
+    text = ""
+    for part in loc:
+        text += f"[{part}]" if isinstance(part, int) else f"{'.' if text else ''}{part}"
+    return text if text.startswith("alicloud:") else f"{namespace}:{text}"
+
+
+def _owner(model: type[BaseModel], loc: list[str | int]) -> tuple[type[BaseModel], str]:
+    """The model that owns the last name in `loc`, and the description of the deepest field that has one."""
+    owner, description = model, "a valid value"
+    for index, part in enumerate(loc):
+        field = next((f for n, f in owner.model_fields.items() if part in (f.alias, n)), None)
+        if field is None:
+            continue
+        description = field.description or description
+        inner = _model_in(field.annotation)
+        if inner is not None and index < len(loc) - 1:
+            owner = inner
+    return owner, description
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for argument in getattr(annotation, "__args__", ()):
+        if (found := _model_in(argument)) is not None:
+            return found
+    return None
+
+
+def _plain(message: str) -> str:
+    return message.removeprefix("Value error, ").rstrip(".")
+
+
+def _shown(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 120 else f"{text[:117]}…"
