@@ -72,9 +72,7 @@ _TABLE: dict[str, dict[str, Effect]] = {
     # source: the resource has no update path
     "alicloud:ram/rolePolicyAttachment:RolePolicyAttachment": _row(replace="policyName policyType roleName"),
     # provider.md section 2; policy: source, its update does nothing
-    "alicloud:ecs/ramRoleAttachment:RamRoleAttachment": _row(
-        replace="instanceId ramRoleName", update="policy"
-    ),
+    "alicloud:ecs/ramRoleAttachment:RamRoleAttachment": _row(replace="instanceId ramRoleName", update="policy"),
     # source: resource_alicloud_oos_secret_parameter.go; value seen as an update in engine.md
     "alicloud:oos/secretParameter:SecretParameter": _row(
         replace="secretParameterName constraints dkmsInstanceId keyId type",

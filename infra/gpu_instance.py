@@ -2,6 +2,7 @@
 
 import base64
 from dataclasses import dataclass
+from typing import Required, TypedDict
 
 import pulumi
 import pulumi_alicloud as alicloud
@@ -70,21 +71,33 @@ def newest_image(family: str) -> pulumi.Output[str | None]:
     return found.apply(first)
 
 
-def charge_args(billing: Billing, *, spot: bool, spot_price: float | None) -> dict[str, object]:
-    """How the instance is paid, as arguments of `ecs.Instance`."""
+class ChargeArgs(TypedDict, total=False):
+    """The arguments of `ecs.Instance` that say how it is paid."""
+
+    instance_charge_type: Required[str]
+    spot_strategy: Required[str]
+    spot_price_limit: float
+    period: int | None
+    period_unit: str
+    include_data_disks: bool
+    force_delete: bool
+    renewal_status: str
+    auto_renew_period: int
+
+
+def charge_args(billing: Billing, *, spot: bool, spot_price: float | None) -> ChargeArgs:
+    """How the instance is paid."""
     if billing.mode is BillingMode.SUBSCRIPTION:
-        renewal: dict[str, object] = {"renewal_status": "NotRenewal"}
-        if billing.auto_renew:
-            renewal = {"renewal_status": "AutoRenewal", "auto_renew_period": billing.auto_renew_months or 1}
-        return {
+        args: ChargeArgs = {
             "instance_charge_type": "PrePaid",
             "spot_strategy": "NoSpot",
             "period": billing.months,
             "period_unit": "Month",
             "include_data_disks": False,  # the data disk stays pay-as-you-go, whatever the instance becomes
             "force_delete": True,  # read from state at destroy, which else refuses a subscribed instance
-            **renewal,
+            "renewal_status": "AutoRenewal" if billing.auto_renew else "NotRenewal",
         }
+        return {**args, "auto_renew_period": billing.auto_renew_months or 1} if billing.auto_renew else args
     if spot and spot_price is not None:
         return {
             "instance_charge_type": "PostPaid",
@@ -143,7 +156,7 @@ class GpuInstance(pulumi.ComponentResource):
                 delete_before_replace=True,  # the disk and the address must first be let go
                 custom_timeouts=pulumi.CustomTimeouts(create="20m", update="20m", delete="20m"),
             ),
-            **charge_args(args.billing, spot=args.spot, spot_price=args.spot_price),  # type: ignore[arg-type]  # one table of keyword arguments
+            **charge_args(args.billing, spot=args.spot, spot_price=args.spot_price),
         )
         attached = pulumi.ResourceOptions(parent=self, delete_before_replace=True)
         self.attachments = [

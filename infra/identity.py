@@ -92,7 +92,9 @@ class Identity(pulumi.ComponentResource):
             policy_type="Custom",
             opts=fixed,
         )
-        self.values = {key: self._parameter(f"{name}-{key}", parameter, args) for key, parameter in args.parameters.items()}
+        self.values = {
+            key: self._parameter(f"{name}-{key}", parameter, args) for key, parameter in args.parameters.items()
+        }
         self.role_name = role.role_name
         self.register_outputs({"roleName": self.role_name})
 

@@ -51,7 +51,8 @@ def from_validation(error: ValidationError, model: type[BaseModel], namespace: s
         _problem(detail, model, namespace, prefix)
         for detail in details
         # A list whose entries are refused is also "too short" for pydantic; the entry's own message is enough.
-        if detail["type"] != "too_short" or not any(loc[: len(detail["loc"])] == detail["loc"] for loc in bad if loc != detail["loc"])
+        if detail["type"] != "too_short"
+        or not any(loc[: len(detail["loc"])] == detail["loc"] for loc in bad if loc != detail["loc"])
     )
 
 

@@ -27,9 +27,7 @@ def deploy(settings: Settings) -> Outputs:
     tags, name = settings.all_tags, settings.name
     network = Network(
         "network",
-        NetworkArgs(
-            choice=_network(settings.network), zone_id=settings.instance.zone, physical_name=name, tags=tags
-        ),
+        NetworkArgs(choice=_network(settings.network), zone_id=settings.instance.zone, physical_name=name, tags=tags),
     )
     firewall = Firewall(
         "firewall",

@@ -65,9 +65,7 @@ class Storage(pulumi.ComponentResource):
         self.disk_id = disk.id
         self.register_outputs({"diskId": self.disk_id})
 
-    def _schedule(
-        self, name: str, args: StorageArgs, snapshots: SnapshotSchedule, disk: alicloud.ecs.EcsDisk
-    ) -> None:
+    def _schedule(self, name: str, args: StorageArgs, snapshots: SnapshotSchedule, disk: alicloud.ecs.EcsDisk) -> None:
         policy = alicloud.ecs.AutoSnapshotPolicy(
             f"{name}-snapshots",
             auto_snapshot_policy_name=args.physical_name,
