@@ -30,8 +30,9 @@ class MachineSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class IngressRule:
-    """Traffic that a security group lets in. `protocol` is tcp, udp, icmp or all; `ports` (both inclusive) count
-    for tcp and udp only; `cidr` is the source."""
+    """Traffic that a security group lets in. `protocol` is tcp, udp, icmp or all; `ports`, both inclusive, count
+    for tcp and udp only; `cidr` is the source.
+    """
 
     protocol: str
     ports: tuple[int, int]
@@ -40,7 +41,8 @@ class IngressRule:
 
 class Hardware(Protocol):
     """The side effects behind the provider's resources. Each call returns when the effect is there, or raises
-    `HardwareError` with a reason that a person can act on. Ids are the provider's (`i-…`, `d-…`)."""
+    `HardwareError` with a reason that a person can act on. Ids are the provider's (`i-…`, `d-…`).
+    """
 
     # The elastic IPs that this sandbox may hand out: no other sandbox on the host has them.
     def addresses(self) -> Sequence[str]: ...

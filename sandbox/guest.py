@@ -1,0 +1,132 @@
+"""Acting on a running machine from outside: commands (Cloud Assistant), a shell, its journal, hot-plugged disks."""
+
+import os
+import stat
+import subprocess
+import time
+import uuid
+from pathlib import Path
+
+from sandbox import disks
+from sandbox.command import run
+from sandbox.guest_files import write_udev_rules
+from sandbox.hardware import CommandResult, HardwareError
+from sandbox.machine import leader
+from sandbox.process import await_condition
+from sandbox.state import Store
+
+AGENT_DEADLINE_S = 60.0  # until the machine can run commands at all
+HOTPLUG_DEADLINE_S = 30.0
+TIMED_OUT = 124  # as timeout(1) says it
+OUTPUT_LIMIT = 24 * 1024  # bytes of output that Cloud Assistant keeps, the last ones
+
+
+def enter(store: Store, instance_id: str) -> list[str]:
+    """The command prefix that runs the rest inside the machine."""
+    first = leader(store, instance_id)
+    if first is None:
+        raise HardwareError(f"{instance_id} is not running: nothing can be run on it")
+    return ["nsenter", "--target", str(first), "--all", "--"]
+
+
+def run_command(store: Store, instance_id: str, content: bytes, timeout_s: int) -> CommandResult:
+    """Run a script as root, as Cloud Assistant does: from a file, in /root, in a unit of its own.
+
+    The unit is the machine's, so it is stopped with everything it started when the time is over.
+    """
+    first = leader(store, instance_id)
+    if first is None:
+        raise HardwareError(f"{instance_id} is not running: Cloud Assistant cannot run a command on it")
+    prefix = enter(store, instance_id)
+    ready = [*prefix, "systemctl", "--quiet", "is-active", "dbus.socket"]
+    if not await_condition(lambda: _quietly(ready) == 0, AGENT_DEADLINE_S):
+        raise HardwareError(f"{instance_id}: its Cloud Assistant did not come up in {AGENT_DEADLINE_S:.0f} s")
+    name = f"cloud-assistant-{uuid.uuid4().hex[:12]}"
+    script = Path(f"/proc/{first}/root/run/{name}.sh")
+    script.write_bytes(content)
+    script.chmod(0o700)
+    started = time.monotonic()
+    command = [
+        *(*prefix, "systemd-run", "--quiet", "--pipe", "--wait", "--collect", f"--unit={name}"),
+        *("-p", "WorkingDirectory=/root", "-p", f"RuntimeMaxSec={timeout_s}", "-p", "TimeoutStopSec=5"),
+        *(() if content.startswith(b"#!") else ("/bin/sh",)),
+        f"/run/{name}.sh",
+    ]
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+    )
+    if leader(store, instance_id) == first:
+        script.unlink(missing_ok=True)
+    over = time.monotonic() - started >= timeout_s and done.returncode != 0
+    return CommandResult(
+        exit_code=TIMED_OUT if over else done.returncode,
+        output=done.stdout[-OUTPUT_LIMIT:].decode(errors="replace"),
+    )
+
+
+def shell(store: Store, instance_id: str) -> int:
+    """An interactive login shell inside the machine; its exit status."""
+    environment = ["env", "-i", f"TERM={os.environ.get('TERM', 'dumb')}", "HOME=/root"]
+    return subprocess.run([*enter(store, instance_id), *environment, "/bin/bash", "--login"], check=False).returncode
+
+
+def journal(store: Store, instance_id: str, lines: int) -> str:
+    """The end of the machine's journal; of a machine that is off, the end of what its disk holds."""
+    options = ["--no-pager", "--output=short-precise", f"--lines={lines}"]
+    if leader(store, instance_id) is not None:
+        return run(*enter(store, instance_id), "journalctl", *options)
+    kept = store.machine(instance_id) / "system" / "upper" / "var" / "log" / "journal"
+    if kept.is_dir():
+        return run("journalctl", f"--directory={kept}", *options)
+    return ""
+
+
+def plug(store: Store, instance_id: str, device: Path) -> None:
+    """Make `device` appear in the running machine: the node, and by udev the links of its serial."""
+    first = leader(store, instance_id)
+    if first is None:
+        return  # bound at the next start
+    _await_udev(first, instance_id)
+    refresh_rules(store, instance_id)
+    node = Path(f"/proc/{first}/root{device}")
+    if not node.exists():
+        os.mknod(node, 0o660 | stat.S_IFBLK, device.stat().st_rdev)
+    _udev(store, instance_id, "add", device)
+
+
+def unplug(store: Store, instance_id: str, device: Path) -> None:
+    """Take `device` from the running machine, as the cloud does: also from under a file system."""
+    first = leader(store, instance_id)
+    if first is None:
+        return
+    _await_udev(first, instance_id)
+    os.sync()  # what the machine wrote is on the disk that it loses
+    _udev(store, instance_id, "remove", device)
+    refresh_rules(store, instance_id)
+    Path(f"/proc/{first}/root{device}").unlink(missing_ok=True)
+
+
+def refresh_rules(store: Store, instance_id: str) -> None:
+    """Bring the machine's udev rules in line with the disks that are attached."""
+    serials = {}
+    for disk in store.disks_of(instance_id):
+        device = disks.loop_of(store.disk_image(disk.disk_id))
+        if device is not None:
+            serials[device.name] = disks.serial(disk.disk_id)
+    write_udev_rules(store, instance_id, serials)
+
+
+def _udev(store: Store, instance_id: str, action: str, device: Path) -> None:
+    prefix = enter(store, instance_id)
+    run(*prefix, "udevadm", "control", "--reload")
+    run(*prefix, "udevadm", "trigger", "--settle", f"--action={action}", f"/sys/class/block/{device.name}")
+
+
+def _await_udev(first: int, instance_id: str) -> None:
+    control = Path(f"/proc/{first}/root/run/udev/control")
+    if not await_condition(control.is_socket, HOTPLUG_DEADLINE_S):
+        raise HardwareError(f"{instance_id}: udev does not run on it, so it notices no disk; see its console.log")
+
+
+def _quietly(command: list[str]) -> int:
+    return subprocess.run(command, capture_output=True, check=False).returncode

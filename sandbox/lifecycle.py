@@ -1,0 +1,89 @@
+"""Starting the services of a sandbox, and taking away everything that a sandbox has on the host."""
+
+import os
+import shutil
+import signal
+import sys
+from pathlib import Path
+
+import sandbox
+from sandbox import disks, network
+from sandbox.hardware import HardwareError
+from sandbox.machine import cgroups, forget_cgroups, kill_all_in
+from sandbox.process import Process, await_condition, pids_in, read_process, start_detached
+from sandbox.state import Store, read
+
+STATE = Path("/var/lib/open-webui-sandbox")
+SERVICES_DEADLINE_S = 60.0
+
+
+def remove(name: str, state_dir: Path | None = None) -> None:
+    """Take sandbox `name` away, whatever is left of it; a second time does nothing. Root only."""
+    store = Store(state_dir or STATE / name)
+    for process in _services(store):
+        os.kill(process.pid, signal.SIGKILL)
+    for namespace in network.namespaces(name):
+        kill_all_in(network.namespace_path(namespace))
+    for device in disks.loops_under(store.directory):
+        disks.disconnect(device)
+    network.remove_region(name)
+    forget_cgroups(name)
+    if store.directory.exists():
+        shutil.rmtree(store.directory)
+
+
+def leftovers(name: str, state_dir: Path | None = None) -> list[str]:
+    """What there is on the host of sandbox `name`, one line each; empty after `down`."""
+    store = Store(state_dir or STATE / name)
+    found = [f"namespace {namespace}" for namespace in network.namespaces(name)]
+    for namespace in network.namespaces(name):
+        found += [f"process {pid} in {namespace}" for pid in pids_in(network.namespace_path(namespace))]
+    found += [f"process {process.pid} (services)" for process in _services(store)]
+    found += [f"loop device {device}" for device in disks.loops_under(store.directory)]
+    found += [
+        f"mount {line.split()[1]}"
+        for line in Path("/proc/self/mounts").read_text().splitlines()
+        if Path(line.split()[1]).is_relative_to(store.directory)
+    ]
+    index = network.slot_of(name)
+    found += [f"link {network.Ranges(index).link}"] if index is not None else []
+    found += [f"control group {group}" for group in cgroups(name)]
+    found += [f"directory {store.directory}"] if store.directory.exists() else []
+    return found
+
+
+def start_services(store: Store) -> None:
+    if _services(store):
+        return
+    store.services.unlink(missing_ok=True)
+    start_detached(
+        [sys.executable, "-m", "sandbox.supervisor", "services", str(store.directory)],
+        log=store.log / "services.log",
+        cwd=Path(sandbox.__file__).parent.parent,
+    )
+
+    def ready() -> bool:
+        process = read(store.services, Process)
+        return process is not None and process.alive()
+
+    def settled() -> bool:
+        return ready() or not _services(store)
+
+    await_condition(lambda: bool(_services(store)), SERVICES_DEADLINE_S)
+    await_condition(settled, SERVICES_DEADLINE_S)
+    if not ready():
+        log = (store.log / "services.log").read_text(errors="replace")
+        raise HardwareError(f"the region's services did not start: {log[-2000:]}")
+
+
+def _services(store: Store) -> list[Process]:
+    """The services' processes, found by their command line: also one that did not get to write its record."""
+    wanted = [b"sandbox.supervisor", b"services", str(store.directory).encode()]
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and (entry / "cmdline").read_bytes().split(b"\0")[2:5] == wanted:
+                found.append(read_process(int(entry.name)))
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    return [process for process in found if process.alive()]

@@ -1,0 +1,101 @@
+"""The front: every host name of the internet that a box may ask for ends here, over TLS or in clear.
+
+Each request is looked up by its host, spoiled by the fault that is asked for, and logged as one JSON object a line.
+"""
+
+import asyncio
+import json
+import time
+from http import HTTPStatus
+from pathlib import Path
+
+from aiohttp import ClientError, web
+
+from sandbox.services.faults import Fault, FaultPlan, Kind, spoil
+from sandbox.services.origins import BACKENDS, MIRRORS, Origins
+from sandbox.services.reply import Reply, redirect, text
+
+IN_CLEAR = {*MIRRORS, *BACKENDS}  # all others send a client that comes without TLS away
+LARGEST_REQUEST = 8 << 20  # bytes
+
+
+class Front:
+    """Answers as all of `origins`."""
+
+    def __init__(self, origins: Origins, faults: FaultPlan, log: Path) -> None:
+        self._origins = origins
+        self._faults = faults
+        self._log = log
+
+    def application(self) -> web.Application:
+        """One application for all hosts."""
+        application = web.Application(client_max_size=LARGEST_REQUEST)
+        application.router.add_route("*", "/{path:.*}", self._handle)
+        return application
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        began = time.monotonic()
+        host = request.host.partition(":")[0].lower()
+        fault = self._faults.strike(request.method, host, request.path)
+        sent = 0
+        status = 0
+        try:
+            reply = await self._answer(request, host, fault)
+            status = reply.status
+            response = web.StreamResponse(status=reply.status, headers=reply.headers)
+            response.content_length = reply.size
+            await response.prepare(request)
+            if request.method != "HEAD":
+                async for chunk in spoil(fault, reply.chunks()):
+                    await response.write(chunk)
+                    sent += len(chunk)
+            await response.write_eof()
+        except ConnectionResetError:
+            if request.transport is not None:
+                request.transport.abort()
+            raise
+        finally:
+            self._write_log(request, host, status, sent, began, fault)
+        return response
+
+    async def _answer(self, request: web.Request, host: str, fault: Fault | None) -> Reply:
+        match fault:
+            case Fault(kind=Kind.STATUS, status=int(status)):
+                return text(status, "a fault on demand\n")
+            case Fault(kind=Kind.HANG):
+                await _wait_for_client_to_leave(request)
+            case Fault(kind=Kind.DELAY, delay_s=delay_s):
+                await asyncio.sleep(delay_s)
+        origin = self._origins.find(host)
+        if origin is None:
+            return text(HTTPStatus.MISDIRECTED_REQUEST, f"nothing here answers as {host}\n")
+        if not request.secure and host not in IN_CLEAR:
+            return redirect(HTTPStatus.MOVED_PERMANENTLY, f"https://{host}{request.path_qs}")
+        try:
+            return await origin(request)
+        except (ClientError, TimeoutError) as error:
+            return text(HTTPStatus.BAD_GATEWAY, f"{host}: {error}\n")
+
+    def _write_log(
+        self, request: web.Request, host: str, status: int, sent: int, began: float, fault: Fault | None
+    ) -> None:
+        entry = {
+            "time": time.time(),
+            "client": request.remote,
+            "method": request.method,
+            "host": host,
+            "path": request.path,
+            "status": status,
+            "bytes": sent,
+            "seconds": round(time.monotonic() - began, 3),
+            "fault": fault.kind if fault else None,
+        }
+        with self._log.open("a") as log:
+            log.write(json.dumps(entry) + "\n")
+
+
+async def _wait_for_client_to_leave(request: web.Request) -> None:
+    """Hang as long as somebody waits."""
+    while request.transport is not None and not request.transport.is_closing():  # noqa: ASYNC110  no event tells its end
+        await asyncio.sleep(0.2)
+    raise ConnectionResetError("hung up")
