@@ -1,0 +1,39 @@
+"""The commands of `python -m ops` and their options. What a command does is in a module of its own.
+
+To add one, write a function here that imports its module when it runs: pulumi, pydantic and rich cost most of a
+second, and `--help` must answer at once. A group of commands (`sandbox up`, `sandbox down`) is a Typer of its own,
+added with `app.add_typer`.
+"""
+
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    help="What an operator runs around `pulumi up`.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Stack = Annotated[str, typer.Option(help="The stack: reads Pulumi.NAME.yaml.", metavar="NAME")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, for machines.")]
+
+
+@app.callback()
+def _several_commands() -> None:
+    """Without it, Typer would take the only command for the program itself."""
+
+
+@app.command()
+def preview(
+    stack: Stack = "dev",
+    against: Annotated[
+        str | None, typer.Option(help="Show what changes since this git revision.", metavar="REF")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """What `pulumi up` would make of a stack, or what a change to it does."""
+    from ops.preview import run
+
+    raise typer.Exit(run(stack, against, as_json=as_json))

@@ -1,0 +1,42 @@
+"""`ops preview`: what `pulumi up` would make, without an account, a key, or the Pulumi CLI."""
+
+import json
+import sys
+from typing import Any
+
+from ops import show, show_changes
+from ops.against import RevisionError, document_of
+from ops.compare import Comparison, compare
+from ops.document import document
+from ops.program import REFUSALS, record_stack
+
+
+def run(stack: str, against: str | None, *, as_json: bool) -> int:
+    """Print the preview of a stack, or with `against` what changes since that git revision; return the exit status.
+
+    2: the stack file or the program is refused, and standard error says why; 1: there is nothing to compare with.
+    """
+    try:
+        current = document(record_stack(stack))
+        changes = None if against is None else _changes(against, stack, current)
+    except REFUSALS as error:
+        print(error, file=sys.stderr)
+        return 2
+    except RevisionError as error:
+        print(f"no comparison: {error}", file=sys.stderr)
+        return 1
+    if as_json:
+        print(json.dumps(current if changes is None else {**current, "changes": changes.as_json()}, indent=2))
+    elif against is None or changes is None:
+        show.emit(show.deployment(stack, current))
+    else:
+        show.emit(show_changes.comparison(stack, against, changes))
+    return 0
+
+
+def _changes(against: str, stack: str, current: dict[str, Any]) -> Comparison | None:
+    before = document_of(against, stack)
+    if before is None:
+        print(f"{against} has no stack {stack!r} to compare with: all of this is new", file=sys.stderr)
+        return None
+    return compare(before, current)
