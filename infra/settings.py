@@ -100,12 +100,15 @@ class Settings(sections.Section):
         return cls.model_construct(**good)
 
 
+_NOT_SET = "{}"  # the default of a key in Pulumi.yaml, where the engine wants one
+
+
 def load() -> Settings:
     """The settings of the stack that pulumi runs. Raises SettingsError."""
     project = pulumi.get_project()
     values: dict[str, Any] = {}
     for key, text in {**pulumi.runtime.config.get_config_env(), **pulumi.runtime.config.CONFIG.get()}.items():
-        if key.startswith(f"{project}:"):
+        if key.startswith(f"{project}:") and text != _NOT_SET:
             name = key.removeprefix(f"{project}:")
             values[name] = _decoded(text) if name in _aliases() else text
     if region := pulumi.Config("alicloud").get("region"):
