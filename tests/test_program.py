@@ -36,7 +36,7 @@ _RECORDINGS = {}
 def recording(request):
     if request.param not in _RECORDINGS:
         stack, preview = request.param
-        _RECORDINGS[request.param] = record_stack(ROOT, stack, preview=preview)
+        _RECORDINGS[request.param] = record_stack(stack, preview=preview).recording
     return _RECORDINGS[request.param]
 
 
@@ -94,7 +94,7 @@ def test_user_data_is_known_at_preview_and_cloud_config(recording):
 def test_what_a_preview_declares_an_update_creates():
     for stack in STACKS:
         names = [
-            {resource.urn for resource in record_stack(ROOT, stack, preview=preview).resources}
+            {resource.urn for resource in record_stack(stack, preview=preview).recording.resources}
             for preview in (True, False)
         ]
         assert names[0] == names[1]
@@ -117,7 +117,7 @@ def test_what_has_no_update_or_a_fixed_name_lets_go_first(recording):
 
 
 def test_the_stack_file_of_prod_protects_what_it_must_not_lose():
-    prod = record_stack(ROOT, "prod", preview=True)
+    prod = record_stack("prod").recording
     assert of_type(prod, "EcsDisk")[0].options.protect
     assert of_type(prod, "Instance")[0].options.protect
     assert not of_type(prod, "Network")
