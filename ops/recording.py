@@ -216,7 +216,7 @@ def _resource(urn: str, request: resource_pb2.RegisterResourceRequest, outputs: 
 
 
 def record(
-    program: Callable[[], None],
+    program: Callable[[], object],
     *,
     project: str,
     stack: str,
@@ -263,8 +263,12 @@ def record(
     return contextvars.copy_context().run(run)
 
 
-def _drain(program: Callable[[], None]) -> None:
-    """Run the program inside a stack until every registration has landed."""
+def _drain(program: Callable[[], object]) -> None:
+    """Run the program inside a stack until every registration has landed. What it returns is nobody's."""
+
+    def run() -> None:
+        program()
+
     loop = asyncio.new_event_loop()
     executor = _InOrder(max_workers=1)
     loop.set_default_executor(executor)
@@ -272,7 +276,7 @@ def _drain(program: Callable[[], None]) -> None:
     loop.set_exception_handler(lambda _loop, _context: None)
     asyncio.set_event_loop(loop)
     try:
-        loop.run_until_complete(pulumi_stack.run_in_stack(program))
+        loop.run_until_complete(pulumi_stack.run_in_stack(run))
     finally:
         for task in asyncio.all_tasks(loop):
             task.cancel()

@@ -36,7 +36,13 @@ class StackConfig:
 class _Loader(yaml.SafeLoader):
     """YAML as the CLI's parser reads it: `yes` and `20:00` are texts, and a key stands once."""
 
-    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 (PyYAML's own shape)
+    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - PyYAML's own shape
+    # No dates, sets or bytes: the config that the program gets is JSON.
+    yaml_constructors: dict[str | None, Any] = {  # noqa: RUF012 - PyYAML's own shape
+        tag: constructor
+        for tag, constructor in yaml.SafeLoader.yaml_constructors.items()
+        if tag is None or tag.rsplit(":", 1)[-1] in {"null", "bool", "int", "float", "str", "seq", "map"}
+    }
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: list[Any] = []
@@ -97,20 +103,29 @@ def _read(file: Path) -> dict[str, Any]:
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise StackFileError(file.name, f"it cannot be read: {error}", "make it a UTF-8 text file") from None
+    try:
+        return _parsed(text, file.name)
+    except yaml.YAMLError as error:
+        raise StackFileError(file.name, _why(error), "mend the YAML at that place") from None
+    except (ValueError, KeyError) as error:
+        raise StackFileError(file.name, f"a value is not what its tag says: {error}", "remove the tag") from None
+    except RecursionError:
+        raise StackFileError(file.name, "it is nested too deeply", "write it flatter") from None
+
+
+def _parsed(text: str, file: str) -> dict[str, Any]:
     loader = _Loader(text)
     try:
         node = loader.get_single_node()
         if node is None:
             return {}
         if not isinstance(node, yaml.MappingNode):
-            raise StackFileError(file.name, "it is not a mapping", "write keys and values, as in config: …")
+            raise StackFileError(file, "it is not a mapping", "write keys and values, as in config: …")
         _keep_scalars(node)
         content: dict[str, Any] = loader.construct_document(node)
-    except yaml.YAMLError as error:
-        raise StackFileError(file.name, _why(error), "mend the YAML at that place") from None
+        return content
     finally:
         loader.dispose()
-    return content
 
 
 def _keep_scalars(root: yaml.MappingNode) -> None:

@@ -1,11 +1,11 @@
 from ipaddress import IPv4Network
 
-import pulumi
 import pytest
 
 from infra import settings
 from infra.problems import SettingsError
 from infra.settings import Settings
+from ops.recording import record
 from provisioning.spec import TlsMode
 from tests.configs import config
 
@@ -244,16 +244,14 @@ def test_load_reads_structured_values_and_secrets_from_pulumis_config():
         "open-webui:adminPassword": "1234567890123",
         "other-project:key": "ignored",
     }
-    pulumi.runtime.set_all_config(values, ["open-webui:adminPassword"])
-    pulumi.runtime.set_mocks(_NoCalls(), project="open-webui", stack="dev", preview=True)
-    made = settings.load()
+    found: list[Settings] = []
+    record(
+        lambda: found.append(settings.load()),
+        project="open-webui",
+        stack="dev",
+        config=values,
+        secret_keys=["open-webui:adminPassword"],
+    )
+    (made,) = found
     assert made.secrets["adminPassword"].get_secret_value() == "1234567890123"  # a number in JSON, a text here
     assert made.instance.zone == "ap-southeast-1c"
-
-
-class _NoCalls(pulumi.runtime.Mocks):
-    def call(self, args: pulumi.runtime.MockCallArgs) -> dict[str, object]:
-        raise AssertionError(args.token)
-
-    def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str | None, dict[str, object]]:
-        raise AssertionError(args.name)
