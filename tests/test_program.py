@@ -41,7 +41,7 @@ def recording(request):
 
 
 def of_type(recording, name):
-    return [resource for resource in recording.resources if resource.type.split(":")[-1] == name]
+    return [resource for resource in cloud(recording) if resource.type.split(":")[-1] == name]
 
 
 def cloud(recording):
