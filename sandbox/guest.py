@@ -8,10 +8,10 @@ import uuid
 from pathlib import Path
 
 from sandbox import disks
-from sandbox.command import run
+from sandbox.command import run, succeeds
 from sandbox.guest_files import write_udev_rules
 from sandbox.hardware import CommandResult, HardwareError
-from sandbox.machine import leader
+from sandbox.machine import is_on, leader
 from sandbox.process import await_condition
 from sandbox.state import Store
 
@@ -34,13 +34,11 @@ def run_command(store: Store, instance_id: str, content: bytes, timeout_s: int) 
 
     The unit is the machine's, so it is stopped with everything it started when the time is over.
     """
-    first = leader(store, instance_id)
-    if first is None:
+    if not is_on(store, instance_id):
         raise HardwareError(f"{instance_id} is not running: Cloud Assistant cannot run a command on it")
-    prefix = enter(store, instance_id)
-    ready = [*prefix, "systemctl", "--quiet", "is-active", "dbus.socket"]
-    if not await_condition(lambda: _quietly(ready) == 0, AGENT_DEADLINE_S):
+    if not await_condition(lambda: _agent_runs(store, instance_id), AGENT_DEADLINE_S):
         raise HardwareError(f"{instance_id}: its Cloud Assistant did not come up in {AGENT_DEADLINE_S:.0f} s")
+    first, prefix = leader(store, instance_id), enter(store, instance_id)
     name = f"cloud-assistant-{uuid.uuid4().hex[:12]}"
     script = Path(f"/proc/{first}/root/run/{name}.sh")
     script.write_bytes(content)
@@ -101,8 +99,8 @@ def unplug(store: Store, instance_id: str, device: Path) -> None:
         return
     _await_udev(first, instance_id)
     os.sync()  # what the machine wrote is on the disk that it loses
+    refresh_rules(store, instance_id)  # before the event: giving the loop device up is one more
     _udev(store, instance_id, "remove", device)
-    refresh_rules(store, instance_id)
     Path(f"/proc/{first}/root{device}").unlink(missing_ok=True)
 
 
@@ -128,5 +126,8 @@ def _await_udev(first: int, instance_id: str) -> None:
         raise HardwareError(f"{instance_id}: udev does not run on it, so it notices no disk; see its console.log")
 
 
-def _quietly(command: list[str]) -> int:
-    return subprocess.run(command, capture_output=True, check=False).returncode
+def _agent_runs(store: Store, instance_id: str) -> bool:
+    """Whether the machine can run commands: not before its D-Bus, and not in the middle of a reboot."""
+    first = leader(store, instance_id)
+    ready = ["nsenter", "--target", str(first), "--all", "--", "systemctl", "--quiet", "is-active", "dbus.socket"]
+    return first is not None and succeeds(*ready)

@@ -4,6 +4,7 @@ The flags are those of the measurements in `facts/rehearsal.md` section 3; each 
 only capability added: with all of them, a machine could set the host's clock.
 """
 
+import errno
 import os
 import shutil
 import signal
@@ -27,6 +28,7 @@ NSPAWN_ENVIRONMENT = {
 }
 REBOOT = 133  # nspawn's exit status when the machine asked for a restart
 POWER_OFF = signal.SIGRTMIN + 4  # systemd's, for PID 1
+RESTART = signal.SIGRTMIN + 5
 STOP_DEADLINE_S = 120.0  # Open WebUI alone may take 60
 START_DEADLINE_S = 30.0
 
@@ -151,6 +153,16 @@ def power_off(store: Store, region: RegionRecord, instance_id: str) -> None:
     hard_kill(region, instance_id)
 
 
+def reboot(store: Store, instance_id: str) -> None:
+    """Restart cleanly. Returns when the machine has a new PID 1."""
+    first = leader(store, instance_id)
+    if first is None:
+        raise HardwareError(f"{instance_id} is not running: it cannot be rebooted")
+    os.kill(first, RESTART)
+    if not await_condition(lambda: leader(store, instance_id) not in {None, first}, STOP_DEADLINE_S):
+        raise HardwareError(f"{instance_id} did not come back within {STOP_DEADLINE_S:.0f} s of a reboot")
+
+
 def hard_kill(region: RegionRecord, instance_id: str) -> None:
     """Take the power away: no process of the machine gets to do anything. What it wrote stays."""
     namespace = namespace_path(machine_namespace(region.name, instance_id))
@@ -177,11 +189,21 @@ def kill_all_in(namespace: Path) -> None:
 
 
 def forget_cgroups(name: str) -> None:
-    """Remove the control groups of sandbox `name`, deepest first."""
-    for tree in _cgroup_trees():
-        top = tree / _cgroup(name)
-        for directory in sorted(top.glob("**/"), key=lambda path: -len(path.parts)) if top.exists() else ():
-            directory.rmdir()
+    """Remove the control groups of sandbox `name`. A group is busy until the kernel is done with its last process."""
+
+    def removed() -> bool:
+        try:
+            for group in cgroups(name):
+                for directory in sorted(group.glob("**/"), key=lambda path: -len(path.parts)):
+                    directory.rmdir()
+        except OSError as error:
+            if error.errno != errno.EBUSY:
+                raise
+            return False
+        return True
+
+    if not await_condition(removed, START_DEADLINE_S):
+        raise HardwareError(f"still in use: {', '.join(map(str, cgroups(name)))}")
 
 
 def cgroups(name: str) -> list[Path]:

@@ -1,7 +1,9 @@
-"""The network of one sandbox: a namespace of its own that holds the VPC's bridge, the services and all rules.
+"""The network of one sandbox: a namespace of its own that holds the VPC, the services and all rules.
 
-    host ── uplink (198.51.100.4k/30) ── region namespace ── bridge br0 ── veth ── machine's namespace (eth0)
-      routes to the elastic IPs            NAT 1:1, security groups               the private address only
+    host ── uplink (198.51.100.4k/30) ── region namespace ── veth ecs… ── machine's namespace (eth0)
+      route to the elastic IPs            NAT 1:1, security groups       the private address only
+
+There is no bridge: with br_netfilter loaded (Docker does), NAT on a bridge is not what it is on a router.
 
 Nothing is forwarded to the real internet, and nothing on the host is changed but one link and its routes, so
 taking the namespaces away takes everything away. 203.0.113.0/24 and 198.51.100.0/24 are documentation ranges
@@ -51,9 +53,14 @@ class Ranges:
         return f"198.51.100.{4 * self.index + 2}"
 
     @property
+    def elastic_network(self) -> ipaddress.IPv4Network:
+        """The range of the elastic IPs."""
+        return ipaddress.IPv4Network(f"203.0.113.{16 * self.index}/28")
+
+    @property
     def elastic(self) -> tuple[str, ...]:
-        """The elastic IPs of this sandbox: a /28 without its first and last."""
-        return tuple(f"203.0.113.{16 * self.index + n}" for n in range(1, 15))
+        """The elastic IPs of this sandbox."""
+        return tuple(str(address) for address in self.elastic_network.hosts())
 
 
 def region_namespace(name: str) -> str:
@@ -133,14 +140,19 @@ def create_region(name: str, index: int) -> None:
     run("ip", "link", "set", f"{ranges.link}r", "netns", namespace, "name", "up0")
     run("ip", "address", "add", f"{ranges.peer}/30", "dev", ranges.link)
     run("ip", "link", "set", ranges.link, "up")
+    run("ip", "route", "add", str(ranges.elastic_network), "via", ranges.uplink, "dev", ranges.link)
     batch = [
         "link set lo up",
         *(f"address add {address}/32 dev lo" for address in (FRONT, METADATA, RESOLVER)),
         f"address add {ranges.uplink}/30 dev up0",
         "link set up0 up",
         f"route add default via {ranges.peer}",
-        "link add br0 type bridge",
-        "link set br0 up",
+        # An elastic IP that leads nowhere swallows packets. What the region itself starts (ACME's validation)
+        # comes from an address that is no customer's.
+        "link add eip0 arp off type veth peer name eip1",
+        "link set eip0 up",
+        "link set eip1 up",
+        f"route add {ranges.elastic_network} dev eip0 src {FRONT}",
     ]
     run("ip", "-netns", namespace, "-batch", "-", stdin="\n".join(batch) + "\n")
     run("ip", "netns", "exec", namespace, "sysctl", "-qw", "net.ipv4.ip_forward=1")
@@ -156,13 +168,13 @@ def plug_in(name: str, machine: Machine) -> None:
     run("ip", "netns", "add", namespace)
     run("ip", "-netns", region, "link", "add", port, "type", "veth", "peer", "name", "eth0", "netns", namespace)
     wiring = [
-        f"link set {port} master br0",
         f"link set {port} up",
-        f"address replace {gateway}/24 dev br0 noprefixroute",
-        # What the region itself starts (ACME's validation) comes from an address that is no customer's.
-        f"route replace {subnet} dev br0 src {FRONT}",
+        f"address add {gateway}/32 dev {port}",
+        f"route add {machine.private_ip}/32 dev {port} src {FRONT}",
     ]
     run("ip", "-netns", region, "-batch", "-", stdin="\n".join(wiring) + "\n")
+    # The neighbours of the vSwitch are behind the region, which answers for them.
+    run("ip", "netns", "exec", region, "sysctl", "-qw", f"net.ipv4.conf.{port}.proxy_arp=1")
     inner = [
         "link set lo up",
         f"link set eth0 address {machine.mac}",
@@ -190,20 +202,12 @@ def shape(name: str, machine: Machine) -> None:
     run(*qdisc, "replace", "dev", _port(machine), "root", "tbf", "rate", rate, "burst", "128kb", "latency", "100ms")
 
 
-def apply_rules(name: str, index: int, store: Store) -> None:
-    """Bring the routes and rules in force in line with the records."""
+def apply_rules(name: str, store: Store) -> None:
+    """Bring the rules in force in line with the records."""
     with store.directory.joinpath("network.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        addresses = store.all_addresses()
-        ruleset = rules(store.all_machines(), addresses)
+        ruleset = rules(store.all_machines(), store.all_addresses())
         run("ip", "netns", "exec", region_namespace(name), "nft", "-f", "-", stdin=ruleset)
-        ranges = Ranges(index)
-        wanted = {address.address for address in addresses}
-        present = {line.split()[0] for line in run("ip", "route", "show", "dev", ranges.link).splitlines()}
-        for address in wanted - present:
-            run("ip", "route", "add", f"{address}/32", "via", ranges.uplink, "dev", ranges.link)
-        for address in present & set(ranges.elastic) - wanted:
-            run("ip", "route", "del", f"{address}/32", "dev", ranges.link)
 
 
 def rules(machines: Sequence[Machine], addresses: Sequence[Address]) -> str:
@@ -226,7 +230,7 @@ def rules(machines: Sequence[Machine], addresses: Sequence[Address]) -> str:
             *translate,
             "  }",
             "  chain output {",
-            "    type nat hook output priority dstnat",
+            "    type nat hook output priority -100",
             *translate,
             "  }",
             "  chain postrouting {",
@@ -239,13 +243,13 @@ def rules(machines: Sequence[Machine], addresses: Sequence[Address]) -> str:
             "  }",
             "  chain forward {",
             "    type filter hook forward priority filter",
-            '    iifname "br0" oifname "up0" ct state new reject with icmp net-unreachable',
+            '    iifname "ecs*" oifname "up0" ct state new reject with icmp net-unreachable',
             "  }",
             "  chain security_group {",
             "    type filter hook postrouting priority filter",
             "    ct state established,related accept",
             *ingress,
-            '    oifname "br0" drop',
+            '    oifname "ecs*" drop',
             "  }",
             "}",
             "",
@@ -254,7 +258,7 @@ def rules(machines: Sequence[Machine], addresses: Sequence[Address]) -> str:
 
 
 def _ingress(machine: Machine) -> Iterator[str]:
-    target = f'    oifname "br0" ip daddr {machine.private_ip}'
+    target = f'    oifname "ecs*" ip daddr {machine.private_ip}'
     for rule in machine.ingress:
         source = "" if rule.cidr == "0.0.0.0/0" else f" ip saddr {rule.cidr}"
         first, last = rule.ports
@@ -295,7 +299,7 @@ def _alias(name: str) -> str:
 
 
 def _port(machine: Machine) -> str:
-    return "m" + sha256(machine.instance_id.encode()).hexdigest()[:12]
+    return "ecs" + sha256(machine.instance_id.encode()).hexdigest()[:12]
 
 
 def listen(namespace: str | None, address: str, port: int, kind: socket.SocketKind) -> socket.socket:

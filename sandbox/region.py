@@ -143,6 +143,11 @@ class Region:
         self._machine(instance_id)
         machine.power_off(self._store, self._record, instance_id)
 
+    def reboot_machine(self, instance_id: str) -> None:
+        """Restart it cleanly; returns when it boots again."""
+        self._machine(instance_id)
+        machine.reboot(self._store, instance_id)
+
     def kill_machine(self, instance_id: str) -> None:
         """Take its power away in the middle of whatever it does. It stays off until `start_machine`."""
         self._machine(instance_id)
@@ -302,7 +307,7 @@ class Region:
         self._apply_rules()
 
     def _apply_rules(self) -> None:
-        network.apply_rules(self._record.name, self._record.index, self._store)
+        network.apply_rules(self._record.name, self._store)
 
 
 @contextmanager

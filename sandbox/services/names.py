@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import dns.exception
 import dns.flags
@@ -28,9 +29,8 @@ class NameService(asyncio.DatagramProtocol):
         self._transport: asyncio.DatagramTransport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if not isinstance(transport, asyncio.DatagramTransport):
-            raise TypeError(f"{transport}: not a datagram transport")
-        self._transport = transport
+        # asyncio's own datagram transport is no subclass of the class that it documents.
+        self._transport = cast(asyncio.DatagramTransport, transport)
 
     def datagram_received(self, data: bytes, address: tuple[str | int, ...]) -> None:
         try:
