@@ -55,9 +55,7 @@ class Ollama(Value):
     context_length: int
     parallel: int
     kv_cache_type: Literal["f16", "q8_0", "q4_0"]
-    models: tuple[Model, ...] = Field(
-        min_length=1
-    )  # the first one is the default and the one that `ready` asks
+    models: tuple[Model, ...] = Field(min_length=1)  # the first one is the default and the one that `ready` asks
     embedding_model: Model
     prune: bool  # remove models that are no longer listed
     environment: dict[str, str]  # the user's own, beside what the box sets
@@ -119,9 +117,7 @@ class Gpu(Value):
     count: int
     name: str  # for people: NVIDIA A10
     minimum_driver: int
-    kernel_module: Literal[
-        "open", "proprietary"
-    ]  # which of the distribution's packages, where none is present
+    kernel_module: Literal["open", "proprietary"]  # which of the distribution's packages, where none is present
 
 
 class Limits(Value):

@@ -15,8 +15,7 @@ CADDY_SHA256 = "727b91701a392de6ebc5027509f548bf39979e5216340d0faed8fa5e69c84f8b
 
 # Index digest of the multi-architecture image, the same in seven public lock files (full variant, 1.65 GB compressed).
 OPEN_WEBUI_IMAGE = (
-    "ghcr.io/open-webui/open-webui:v0.11.4"
-    "@sha256:9591b13f13843c7721c2b8eaf7382846c81b3ffe126526d1888d1fed50c6a33f"
+    "ghcr.io/open-webui/open-webui:v0.11.4@sha256:9591b13f13843c7721c2b8eaf7382846c81b3ffe126526d1888d1fed50c6a33f"
 )
 OPEN_WEBUI_DOWNLOAD_BYTES = 1_650_000_000
 # Its change log withholds the security fixes of this release until their CVEs are published.

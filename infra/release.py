@@ -1,0 +1,78 @@
+"""The gate: puts a BoxSpec on the running instance through Cloud Assistant, and ends when the service answers."""
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_alicloud as alicloud
+
+from provisioning import bundle, release_command
+from provisioning.spec import BoxSpec
+
+CARRY_S = 60
+MARGIN_S = 900  # beyond the box's own limit: fetching before the switch, and the way back
+POLL_S = 300  # the provider's own wait on top of the command's time-out, so that the box's answer comes first
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReleaseArgs:
+    """`revision`: what makes the gate run again beside the spec and the instance's id (image, type, disk, address)."""
+
+    physical_name: str
+    instance_id: pulumi.Input[str]
+    revision: Sequence[pulumi.Input[str]]
+    spec: BoxSpec
+    tags: dict[str, str]
+
+
+class Release(pulumi.ComponentResource):
+    """Output `invocation_id`: the id under which Cloud Assistant keeps the output of the release."""
+
+    invocation_id: pulumi.Output[str]
+
+    def __init__(self, name: str, args: ReleaseArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("openwebui:infra:Release", name, {}, opts)
+        commands, digest = release_command.render(args.spec), bundle.build(args.spec).digest
+        seen = pulumi.Output.all(*args.revision).apply(" ".join)
+        carried = self._run(f"{name}-carry", args, seen, f"carries {digest}", commands.carry, CARRY_S, [])
+        timeout_s = args.spec.limits.ready_s + MARGIN_S
+        gate = self._run(f"{name}-gate", args, seen, f"releases {digest}", commands.release, timeout_s, [carried])
+        self.invocation_id = gate.id
+        self.register_outputs({"invocationId": self.invocation_id})
+
+    def _run(
+        self,
+        name: str,
+        args: ReleaseArgs,
+        seen: pulumi.Output[str],
+        what: str,
+        script: str,
+        timeout_s: int,
+        after: Sequence[pulumi.Resource],
+    ) -> alicloud.ecs.EcsInvocation:
+        """A command and its one run. Neither can be changed in place: other inputs make new ones."""
+        command = alicloud.ecs.Command(
+            name,
+            name=f"{args.physical_name}-{name}",
+            # A change of the description is a new command, hence a new run.
+            description=pulumi.Output.concat(args.physical_name, " ", what, " on ", seen),
+            type="RunShellScript",
+            command_content=base64.b64encode(script.encode()).decode(),
+            timeout=timeout_s,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        return alicloud.ecs.EcsInvocation(
+            f"{name}-run",
+            command_id=command.id,
+            instance_ids=[args.instance_id],
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                depends_on=after,
+                custom_timeouts=pulumi.CustomTimeouts(create=f"{timeout_s + POLL_S}s"),
+                # A failed run stays in state and has no update: the next `up` has to make another one.
+                replace_on_changes=["#initerror"],
+                # The cloud forgets runs after 30 days; stopping a forgotten one would fail.
+                retain_on_delete=True,
+            ),
+        )

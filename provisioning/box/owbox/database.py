@@ -1,0 +1,50 @@
+"""Open WebUI's database: saved before another version migrates it one way, put back with the version before."""
+
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from owbox.base import Box, say, write
+
+
+def path(box: Box) -> Path:
+    return box.data / "open-webui/webui.db"
+
+
+def back_up(box: Box, target: Path) -> None:
+    """A consistent copy, by SQLite's own means."""
+    if path(box).exists():
+        beside = target.with_suffix(".part")
+        beside.unlink(missing_ok=True)
+        with closing(sqlite3.connect(path(box))) as source, closing(sqlite3.connect(beside)) as copy:
+            source.backup(copy)
+        beside.chmod(0o600)
+        beside.replace(target)
+        say(f"database saved as {target}")
+
+
+def put_back(box: Box, backup: Path) -> None:
+    """While Open WebUI is stopped."""
+    if backup.exists():
+        for suffix in ("-wal", "-shm"):
+            path(box).with_name(f"webui.db{suffix}").unlink(missing_ok=True)
+        beside = path(box).with_suffix(".part")
+        shutil.copyfile(backup, beside)
+        beside.replace(path(box))
+        say(f"database put back from {backup}")
+
+
+def order(box: Box) -> Path:
+    """Names a backup that is to be put back before Open WebUI starts again: a reboot may come in between."""
+    return box.state / "put-back"
+
+
+def order_put_back(box: Box, backup: Path) -> None:
+    write(order(box), str(backup))
+
+
+def obey(box: Box) -> None:
+    if order(box).exists():
+        put_back(box, Path(order(box).read_text()))
+        order(box).unlink()

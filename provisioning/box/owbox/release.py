@@ -1,0 +1,173 @@
+"""Releases: beside each other on disk, one of them current; changed in place, and back where the new one fails."""
+
+import fcntl
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from owbox import database, download, packages, services, units
+from owbox.base import Box, StepError, TransientError, run, say, succeeds, write
+
+
+def link(path: Path, target: Path) -> None:
+    beside = path.with_name(f".{path.name}")
+    beside.unlink(missing_ok=True)
+    beside.symlink_to(target)
+    beside.replace(path)
+
+
+def install(box: Box) -> None:
+    """Make this release the current one: its users, its units, the links. Nothing is started."""
+    run("systemd-sysusers", box.release / "sysusers.conf")
+    here, there = box.release / "systemd", box.root / "etc/systemd/system"
+    wanted = {path.relative_to(here): path.read_bytes() for path in sorted(here.rglob("*")) if path.is_file()}
+    present = {path.relative_to(there): path.read_bytes() for path in there.glob("owbox-*.service")}
+    for path in present.keys() - wanted.keys():
+        (there / path).unlink()
+    for path, content in wanted.items():
+        write(there / path, content)
+    link(box.home / "current", box.release)
+    link(box.root / "usr/local/bin/open-webui-box", box.home / "current/open-webui-box")
+    run("systemctl", "daemon-reload")
+    run("systemctl", "enable", "-q", "owbox-boot.service")
+
+
+def start() -> None:
+    run("systemctl", "start", "--no-block", "open-webui-box.target")
+
+
+def current(box: Box) -> Box | None:
+    path = box.home / "current"
+    return Box(path.resolve(), box.root) if path.exists() else None
+
+
+def report(box: Box) -> Any:
+    path = box.run / "ready.json"
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
+def prove(box: Box) -> Any:
+    """Start what does not run yet, and wait for the gate; its reason where it fails."""
+    run("systemctl", "start", "--no-block", "open-webui-box.target")
+    units.again("ready")
+    found = report(box)
+    if found.get("release") == box.digest and found["ok"]:
+        return found
+    log = "\n".join(found.get("log", []))
+    raise StepError(f"{found.get('reason', 'the gate did not run')}\n--- {found.get('unit')}\n{log}")
+
+
+def converge(box: Box, backup: Path | None = None) -> Any:
+    """Bring the running machine to this release, restarting only what was started from something else.
+
+    Where a step fails the gate says so; what serves then has not been touched.
+    """
+    units.again(*units.PREPARED)
+    if all(units.record(box, step).get("ok") for step in units.PREPARED):
+        restart(box, "ollama")
+        units.again("models")
+        if units.record(box, "models").get("ok"):
+            restart(box, "caddy")
+            restart(box, "open-webui", backup)
+    return prove(box)
+
+
+def restart(box: Box, name: str, backup: Path | None = None) -> None:
+    if backup or services.outdated(box, name):
+        say(f"{name} changes: restarting it")
+        run("systemctl", "stop", *units.service(name), timeout=120)
+        if backup:
+            database.back_up(box, backup)
+        succeeds("systemctl", "start", *units.service(name))  # where it does not start, the gate tells why
+
+
+@contextmanager
+def alone(box: Box) -> Iterator[None]:
+    """One release at a time: a second one is refused, not queued behind something it does not know."""
+    box.state.mkdir(parents=True, exist_ok=True)
+    with (box.state / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StepError("another release is under way on this box; run it again when that one has ended") from None
+        yield
+
+
+def journal(box: Box) -> Path:
+    """There while a change is under way: what an interrupted one has to go back to."""
+    return box.state / "release.json"
+
+
+def change(old: Box, new: Box) -> Any:
+    """Fetch everything first, then switch; go back where the new release does not become ready."""
+    packages.packages(new)
+    download.install(new, "ollama", new.spec["ollama"]["archive"])
+    download.install(new, "caddy", new.spec["caddy"])
+    services.image(new)
+    other = services.reference(old) != services.reference(new)
+    backup = new.data / f"backups/before-{new.digest}.db" if other else None
+    if backup:
+        backup.unlink(missing_ok=True)  # of an earlier attempt
+    write(journal(new), json.dumps({"from": old.digest, "backup": str(backup or "")}))
+    try:
+        install(new)
+        result = converge(new, backup)
+    except (StepError, TransientError) as error:
+        say(f"release {new.digest} failed, going back to {old.digest}: {error}")
+        if backup and backup.exists():
+            database.order_put_back(new, backup)
+            run("systemctl", "stop", *units.service("open-webui"), timeout=120)
+            database.obey(new)
+        try:
+            run(old.release / "open-webui-box", "converge", timeout=86400)  # by its own code
+        except TransientError as second:
+            raise StepError(f"{error}\nAND the release before it does not come back: {second}") from error
+        journal(new).unlink()
+        raise StepError(f"{error}\nRelease {old.digest} serves again.") from error
+    journal(new).unlink()
+    tidy(old, new)
+    return result
+
+
+def recover(box: Box) -> None:
+    """After a boot in the middle of a change: back to the release that served."""
+    if journal(box).exists():
+        found = json.loads(journal(box).read_text())
+        say(f"a release was interrupted: back to {found['from']}")
+        install(Box(box.release.with_name(found["from"]), box.root))
+        if found["backup"]:
+            database.order_put_back(box, Path(found["backup"]))
+        journal(box).unlink()
+
+
+def tidy(*kept: Box) -> None:
+    """Only what serves and what served before stay: releases, programs, images, database copies."""
+    box = kept[-1]
+    names = {box.digest for box in kept}
+    used = {box.program(name) for box in kept for name in ("ollama", "caddy")}
+    for folder in (box.home / "releases").iterdir():
+        if folder.name not in names:
+            shutil.rmtree(folder)
+    for folder in (box.home / "programs").iterdir():
+        if folder not in used:
+            shutil.rmtree(folder)
+    for path in sorted((box.data / "backups").glob("before-*.db"), key=lambda path: path.stat().st_mtime)[:-2]:
+        path.unlink()
+    ours = f"{box.spec['open_webui']['image']['registry']}/{box.spec['open_webui']['image']['repository']}"
+    listed = run("docker", "image", "ls", "--digests", "--format", "{{.Repository}}@{{.Digest}}", ours).split()
+    for image in set(listed) - {services.reference(box) for box in kept}:
+        succeeds("docker", "image", "rm", image)  # refused while a container uses it
+
+
+def release(box: Box) -> Any:
+    """What the Cloud Assistant command runs: the gate of the first boot, and every later change."""
+    with alone(box):
+        served = current(box)
+        if served is None or served.release == box.release:
+            install(box)
+            booting = bool(units.states("ready")["ready"].get("Job"))
+            return prove(box) if booting else converge(box)
+        return change(served, box)

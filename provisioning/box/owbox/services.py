@@ -1,0 +1,274 @@
+"""The three services: how each is started, and whether a running one is what this release wants."""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from owbox import base
+from owbox.base import (
+    ADDRESS,
+    OLLAMA,
+    OPEN_WEBUI,
+    Box,
+    StepError,
+    fetch_json,
+    retry,
+    run,
+    say,
+    succeeds,
+    wait_for,
+    write,
+)
+
+MARK = "OWBOX_FINGERPRINT"  # in a service's environment: what it was started from
+START_S = 300  # until a service must answer
+
+
+@dataclass(frozen=True)
+class Launch:
+    """A program to become. `files` are written before; they count for the fingerprint as the rest does."""
+
+    argv: list[str]
+    environment: dict[str, str]
+    files: Mapping[Path, str] = field(default_factory=dict)
+
+
+def fingerprint(box: Box, name: str, launch: Launch) -> str:
+    path = box.release / f"systemd/owbox-{name}.service"
+    unit = path.read_text() if path.exists() else ""
+    text = json.dumps([launch.argv, launch.environment, [*launch.files.values()], unit])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def ollama(box: Box) -> Launch:
+    spec, home = box.spec["ollama"], box.data / "ollama"
+    own = {
+        "HOME": str(home),
+        "PATH": "/usr/bin:/bin",
+        "OLLAMA_HOST": OLLAMA.removeprefix("http://"),
+        "OLLAMA_MODELS": str(home / "models"),
+        "OLLAMA_CONTEXT_LENGTH": str(spec["context_length"]),
+        "OLLAMA_NUM_PARALLEL": str(spec["parallel"]),
+        "OLLAMA_KV_CACHE_TYPE": spec["kv_cache_type"],
+        "OLLAMA_FLASH_ATTENTION": "1",
+        "OLLAMA_KEEP_ALIVE": "-1",
+        "OLLAMA_NO_CLOUD": "1",
+        "OLLAMA_NOPRUNE": "1",  # a restart must not throw away what an interrupted pull has fetched
+    }
+    return Launch([str(box.program("ollama") / "bin/ollama"), "serve"], {**spec["environment"], **own})
+
+
+def flag(value: bool) -> str:
+    return "true" if value else "false"  # Open WebUI takes 1 for false
+
+
+def open_webui_environment(box: Box) -> dict[str, str]:
+    """Everything but the secrets. What the user may override comes first, what the box owns last."""
+    spec, url = box.spec["open_webui"], f"https://{box.host}"
+    sso = any(name.endswith("_CLIENT_ID") for name in (*spec["environment"], *spec["secret_environment"]))
+    default = {"JWT_EXPIRES_IN": "7d", "DEFAULT_USER_ROLE": "pending", "ENABLE_COMMUNITY_SHARING": "false"}
+    site = "lax" if sso else "strict"  # the way back from a sign-in provider is a cross-site navigation
+    own = {
+        "ENABLE_PERSISTENT_CONFIG": "false",
+        "ENABLE_SIGNUP": "false",
+        "WEBUI_ADMIN_EMAIL": spec["admin_email"],
+        "WEBUI_ADMIN_NAME": spec["admin_name"],
+        "WEBUI_URL": url,
+        "CORS_ALLOW_ORIGIN": url,
+        "WEBUI_SESSION_COOKIE_SECURE": "true",
+        "WEBUI_SESSION_COOKIE_SAME_SITE": site,
+        "WEBUI_AUTH_COOKIE_SECURE": "true",
+        "WEBUI_AUTH_COOKIE_SAME_SITE": site,
+        "FORWARDED_ALLOW_IPS": ADDRESS,
+        "UVICORN_WORKERS": "1",
+        "STATIC_DIR": "/tmp/static",  # noqa: S108  (the container's own tmpfs)
+        "OLLAMA_BASE_URLS": OLLAMA,
+        "DEFAULT_MODELS": box.spec["ollama"]["models"][0]["name"],
+        "BYPASS_MODEL_ACCESS_CONTROL": "true",
+        "RAG_EMBEDDING_ENGINE": "ollama",
+        "RAG_EMBEDDING_MODEL": box.spec["ollama"]["embedding_model"]["name"],
+        "RAG_OLLAMA_BASE_URL": OLLAMA,
+        "OFFLINE_MODE": "true",
+        "ENABLE_VERSION_UPDATE_CHECK": "false",
+        "ENABLE_OPENAI_API": flag(bool(spec["backends"])),
+        "OPENAI_API_BASE_URLS": ";".join(backend["url"] for backend in spec["backends"]),
+        "ENABLE_PLUGINS": flag(spec["plugins"]),
+        "ENABLE_PIP_INSTALL_FRONTMATTER_REQUIREMENTS": "false",
+        "ENABLE_CODE_EXECUTION": flag(spec["code_execution"]),
+        "ENABLE_CODE_INTERPRETER": flag(spec["code_execution"]),
+    }
+    return {**default, **spec["environment"], **own}
+
+
+def secret_environment(box: Box) -> dict[str, str]:
+    secrets, spec = json.loads((box.run / "secrets.json").read_text()), box.spec["open_webui"]
+    keys = [secrets["backend_keys"][backend["key"]] if backend["key"] else "" for backend in spec["backends"]]
+    return {
+        **secrets["environment"],
+        "WEBUI_ADMIN_PASSWORD": secrets["admin_password"],
+        "OPENAI_API_KEYS": ";".join(keys),
+        "WEBUI_SECRET_KEY": (box.data / "secret-key").read_text(),
+    }
+
+
+def open_webui(box: Box) -> Launch:
+    """The container. Values reach it through a file in tmpfs: byte for byte, in no argv and no stored config."""
+    image = reference(box)
+    found = json.loads(run("docker", "image", "inspect", image))[0]["Config"]
+    inside, outside = "/run/open-webui-box", box.run / "open-webui"
+    options = {
+        "name": "open-webui",
+        "network": "owbox",
+        "publish": "127.0.0.1:8080:8080",
+        "mount": f"type=bind,source={box.data}/open-webui,target=/app/backend/data",
+        "volume": f"{outside}:{inside}:ro",
+        "memory": f"{box.spec['limits']['open_webui_memory_mib']}m",
+        "pids-limit": "2048",
+        "cap-drop": "ALL",
+        "security-opt": "no-new-privileges",
+        "log-driver": "none",  # the journal has it already
+        "stop-timeout": "60",
+        "pull": "never",
+        "entrypoint": "python3",
+    }
+    argv = ["docker", "run", "--rm", "--read-only", "--tmpfs=/tmp:exec", "--tmpfs=/root/.cache"]
+    argv += [f"--{name}={value}" for name, value in options.items()]
+    argv += [image, f"{inside}/entry.py", *(found["Entrypoint"] or []), *(found["Cmd"] or [])]
+    values = {**open_webui_environment(box), **secret_environment(box)}
+    entry = (box.release / "entry.py").read_text()
+    files = {outside / "environment.json": json.dumps(values), outside / "entry.py": entry}
+    return Launch(argv, {"HOME": "/run", "PATH": "/usr/bin:/bin"}, files)
+
+
+def caddy(box: Box) -> Launch:
+    state = {"HOME": str(box.data / "caddy"), "XDG_DATA_HOME": str(box.data), "XDG_CONFIG_HOME": str(box.data)}
+    return Launch([str(box.program("caddy") / "caddy"), "run", "--config", str(box.run / "caddy.json")], state)
+
+
+def caddy_reload(box: Box) -> Launch:
+    started = caddy(box)
+    config = started.argv[-2:]
+    return Launch(
+        [started.argv[0], "reload", *config, "--address", "unix//run/owbox-caddy/admin.sock"], started.environment
+    )
+
+
+LAUNCH = {"ollama": ollama, "open-webui": open_webui, "caddy": caddy, "caddy-reload": caddy_reload}
+
+
+def become(box: Box, name: str) -> None:
+    """Start the service in place of this process."""
+    launch = LAUNCH[name](box)
+    for path, content in launch.files.items():
+        write(path, content, 0o400)
+    if name == "open-webui":
+        subprocess.run(["docker", "rm", "-f", "open-webui"], capture_output=True, check=False)  # left by a hard stop
+    program = shutil.which(launch.argv[0]) or launch.argv[0]
+    environment = {**launch.environment, MARK: fingerprint(box, name, launch)}
+    os.execve(program, launch.argv, environment)  # noqa: S606  (becoming it is the point)
+
+
+def outdated(box: Box, name: str) -> bool:
+    """Whether the service runs, from something else than this release."""
+    pid = run("systemctl", "show", "-P", "MainPID", f"owbox-{name}").strip()
+    if pid == "0":
+        return False
+    values = (box.root / "proc" / pid / "environ").read_bytes().split(b"\0")
+    return f"{MARK}={fingerprint(box, name, LAUNCH[name](box))}".encode() not in values
+
+
+def answers(name: str) -> bool:
+    if name == "ollama":
+        return bool(fetch_json(f"{OLLAMA}/api/version"))
+    # Nothing answers before the start-up is over; a page of HTML is not an answer.
+    return bool(fetch_json(f"{OPEN_WEBUI}/ready").get("status"))
+
+
+def wait(name: str) -> None:
+    """Until the service answers, or its process is gone: systemd calls it started only then."""
+    pid = os.environ["MAINPID"]
+
+    def check() -> bool:
+        if not Path(f"/proc/{pid}").exists():
+            raise StepError(f"{name} ended while starting")
+        return answers(name)
+
+    wait_for(f"{name} to answer", START_S, check)
+
+
+def reference(box: Box) -> str:
+    image = box.spec["open_webui"]["image"]
+    return f"{image['registry']}/{image['repository']}@{image['digest']}"
+
+
+def image(box: Box) -> None:
+    """The image by digest, and the network that its container shares with Ollama."""
+    if not succeeds("docker", "image", "inspect", reference(box)):
+        say(f"pulling {reference(box)}")
+        retry("docker pull", lambda: run("docker", "pull", "-q", reference(box), timeout=3600))
+    if not succeeds("docker", "network", "inspect", "owbox"):
+        bridge = ["-o", "com.docker.network.bridge.name=owbox0", "--subnet", base.SUBNET, "--gateway", ADDRESS]
+        run("docker", "network", "create", *bridge, "owbox")
+
+
+def caddy_configuration(box: Box) -> dict[str, Any]:
+    """Caddy's JSON. A fallback certificate lives an hour, so that ACME is tried again within that hour."""
+    spec, host = box.spec["tls"], box.host
+    acme = {
+        "module": "acme",
+        "ca": spec["acme_directory"],
+        "challenges": {"tls-alpn": {"disabled": True}},  # 443 is open to the allowed networks only, 80 to all
+        **({"email": spec["email"]} if spec["email"] else {}),
+        **({"profile": "shortlived"} if spec["mode"] == "ip" else {}),  # what bare addresses are given
+    }
+    issuers = (
+        [{"module": "internal"}] if spec["mode"] == "internal" else [acme, {"module": "internal", "lifetime": "1h"}]
+    )
+    headers = {
+        "Strict-Transport-Security": ["max-age=31536000"],
+        "X-Content-Type-Options": ["nosniff"],
+        "X-Frame-Options": ["SAMEORIGIN"],
+        "Referrer-Policy": ["strict-origin-when-cross-origin"],
+        "Permissions-Policy": ["camera=(self), microphone=(self), geolocation=(self)"],
+    }
+    handle = [
+        {"handler": "headers", "response": {"set": headers, "delete": ["Server"], "deferred": True}},
+        {"handler": "request_body", "max_size": box.spec["limits"]["upload_mib"] << 20},
+        {
+            "handler": "reverse_proxy",
+            "flush_interval": -1,  # words appear as the model finds them
+            "upstreams": [{"dial": OPEN_WEBUI.removeprefix("http://")}],
+        },
+    ]
+    server = {
+        "listen": [":443"],
+        "protocols": ["h1", "h2"],
+        "routes": [
+            {"match": [{"host": [host]}], "handle": handle, "terminal": True},
+            {"handle": [{"handler": "error", "status_code": 421}]},
+        ],
+        "tls_connection_policies": [{"default_sni": host}],  # clients name no bare address
+    }
+    return {
+        "admin": {"listen": "unix//run/owbox-caddy/admin.sock", "config": {"persist": False}},
+        "apps": {
+            "http": {"servers": {"public": server}},
+            "tls": {"automation": {"policies": [{"subjects": [host], "issuers": issuers}]}},
+            "pki": {"certificate_authorities": {"local": {"install_trust": False}}},
+        },
+    }
+
+
+def caddy_files(box: Box) -> bool:
+    """Write Caddy's configuration; whether it is another one than before."""
+    path, text = box.run / "caddy.json", json.dumps(caddy_configuration(box), indent=1)
+    if path.exists() and path.read_text() == text:
+        return False
+    write(path, text)
+    return True

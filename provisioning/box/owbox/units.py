@@ -1,0 +1,85 @@
+"""systemd's view of the box: what each unit is doing, what each step left behind, and running steps again."""
+
+import json
+from typing import Any
+
+from owbox.base import Box, StepError, TransientError, run
+
+PREPARED = ["packages", "disk", "secrets", "network", "address", "gpu"]
+PREPARED += ["fetch-ollama", "install-ollama", "install-caddy", "image"]
+STEPS = [*PREPARED, "models"]
+SERVICES = ["ollama", "open-webui", "caddy"]
+SHOWN = "ActiveState,SubState,Result,Job,InactiveExitTimestampMonotonic,ActiveEnterTimestampMonotonic"
+
+
+class UnitError(StepError):
+    """A unit that failed."""
+
+    def __init__(self, unit: str, reason: str) -> None:
+        super().__init__(f"{unit}: {reason}")
+        self.unit = unit
+
+
+def service(*names: str) -> list[str]:
+    return [f"owbox-{name}.service" for name in names]
+
+
+def states(*names: str) -> dict[str, dict[str, str]]:
+    """What systemd says, by step or service name; `Job` is empty where nothing is queued or running."""
+    chosen = names or (*STEPS, *SERVICES)
+    text = run("systemctl", "show", f"--property={SHOWN}", *service(*chosen))
+    blocks = [dict(line.partition("=")[::2] for line in block.splitlines()) for block in text.split("\n\n")]
+    return dict(zip(chosen, blocks, strict=True))
+
+
+def record(box: Box, step: str) -> dict[str, Any]:
+    """What the step's last run of this release wrote."""
+    path = box.run / f"steps/{step}.json"
+    found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    return found if found.get("digest") == box.digest else {}
+
+
+def settled(box: Box) -> bool:
+    """Whether every unit has done its part; raises as soon as one of them has given up."""
+    pending = []
+    for name, unit in states().items():
+        last, state = record(box, name), unit["ActiveState"]
+        if unit.get("Job"):
+            pending.append(name)
+        elif state == "failed":
+            raise UnitError(f"owbox-{name}", last.get("error") or unit["Result"])
+        elif state != "active" or (name in STEPS and not last.get("ok")):
+            pending.append(name)
+    if pending:
+        raise TransientError(", ".join(pending))
+    return True
+
+
+def timeline(box: Box) -> dict[str, dict[str, float]]:
+    """Start, end and duration of each step in seconds since the first one began: overlaps are visible."""
+    spans = {}
+    for name, unit in states().items():
+        if name in SERVICES:
+            start, end = (int(unit[f"{key}TimestampMonotonic"]) / 1e6 for key in ("InactiveExit", "ActiveEnter"))
+        else:
+            start, end = record(box, name)["start"], record(box, name)["end"]
+        spans[name] = (start, end)
+    first = min(start for start, _ in spans.values())
+    return {
+        name: {"start": round(start - first, 2), "end": round(end - first, 2), "seconds": round(end - start, 2)}
+        for name, (start, end) in sorted(spans.items(), key=lambda item: item[1])
+    }
+
+
+def again(*names: str) -> None:
+    """Run steps, those that have run before too; one that is running now is waited for, not cut off.
+
+    Each may fail here: the gate tells which, and why.
+    """
+    idle = [name for name, unit in states(*names).items() if not unit.get("Job")]
+    for verb, chosen in (("restart", idle), ("start", names)):
+        if chosen:
+            try:
+                run("systemctl", verb, *service(*chosen), timeout=86400)
+            except TransientError:
+                return

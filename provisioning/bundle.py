@@ -1,0 +1,130 @@
+"""`BoxSpec` and the files under `box/` as one archive: the same bytes for the same spec, on any machine.
+
+The digest is that of the uncompressed archive, so it does not depend on the compressor's version; it names the
+release's directory on the box.
+"""
+
+import ast
+import base64
+import hashlib
+import io
+import json
+import lzma
+import tarfile
+import tokenize
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from provisioning.spec import BoxSpec
+
+BOX = Path(__file__).with_name("box")
+RELEASES = "/opt/open-webui-box/releases"
+DIGEST_LENGTH = 16
+
+# Text of one kind: no positional bits, more literal context; spelt out, since presets change with the library.
+FILTERS: list[Mapping[str, int]] = [
+    {
+        "id": lzma.FILTER_LZMA2,
+        "dict_size": 1 << 20,
+        "lc": 4,
+        "lp": 0,
+        "pb": 0,
+        "mode": lzma.MODE_NORMAL,
+        "nice_len": 273,
+        "mf": lzma.MF_BT4,
+        "depth": 1000,
+    }
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bundle:
+    """`content` is a .tar.xz; `digest` names the release; `sizes` are the uncompressed files, largest first."""
+
+    content: bytes
+    digest: str
+    sizes: tuple[tuple[str, int], ...]
+
+    @property
+    def base64(self) -> str:
+        return base64.b64encode(self.content).decode()
+
+
+class TooLargeError(ValueError):
+    """A carrier is over the cloud's limit; the message names what to make smaller."""
+
+
+def slim(source: str) -> str:
+    """Python without comments and docstrings, which are a fifth of the archive; line numbers stay those of the file."""
+    lines = source.splitlines()
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        row, column = token.start
+        if token.type == tokenize.COMMENT and not token.string.startswith("#!"):
+            lines[row - 1] = lines[row - 1][:column].rstrip()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
+            text = node.body[0]
+            for row in range(text.lineno, (text.end_lineno or text.lineno) + 1):
+                lines[row - 1] = ""
+            if len(node.body) == 1 and not isinstance(node, ast.Module):
+                lines[text.lineno - 1] = " " * text.col_offset + "pass"
+    return "\n".join(lines) + "\n"
+
+
+def box_file(path: Path) -> tuple[bytes, int]:
+    """Content and mode on the box."""
+    text = path.read_text()
+    program = text.startswith("#!")
+    return (slim(text) if program or path.suffix == ".py" else text).encode(), 0o755 if program else 0o644
+
+
+def files(spec: BoxSpec) -> dict[str, tuple[bytes, int]]:
+    """Path on the box below the release's directory -> content and mode."""
+    found = {
+        str(path.relative_to(BOX)): box_file(path)
+        for path in BOX.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    text = json.dumps(spec.model_dump(mode="json"), ensure_ascii=False, sort_keys=True, indent=0)
+    return {**found, "box.json": (text.encode(), 0o644)}
+
+
+def archive(content: Mapping[str, tuple[bytes, int]]) -> bytes:
+    """An uncompressed tar with nothing in it that the machine or the time could change."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        for name in sorted(content, key=lambda name: (Path(name).suffix, name)):  # like beside like packs better
+            data, mode = content[name]
+            member = tarfile.TarInfo(name)
+            member.size, member.mode = len(data), mode
+            tar.addfile(member, io.BytesIO(data))
+    return buffer.getvalue()
+
+
+def build(spec: BoxSpec) -> Bundle:
+    content = files(spec)
+    tar = archive(content)
+    sizes = sorted(((name, len(data)) for name, (data, _) in content.items()), key=lambda item: (-item[1], item[0]))
+    return Bundle(
+        content=lzma.compress(tar, format=lzma.FORMAT_XZ, check=lzma.CHECK_CRC32, filters=FILTERS),
+        digest=hashlib.sha256(tar).hexdigest()[:DIGEST_LENGTH],
+        sizes=tuple(sizes),
+    )
+
+
+def check_size(what: str, size: int, limit: int, bundle: Bundle, spec: BoxSpec) -> None:
+    """Refuse a carrier over `limit` bytes, and say which of the stack's own values make it so large."""
+    if size <= limit:
+        return
+    parts = {
+        **{f"the Modelfile of {model.name}": len(model.modelfile or "") for model in spec.ollama.models},
+        **{f"openWebui.environment.{name}": len(value) for name, value in spec.open_webui.environment.items()},
+        **{f"ollama.environment.{name}": len(value) for name, value in spec.ollama.environment.items()},
+    }
+    largest = sorted(parts.items(), key=lambda item: -item[1])[:3]
+    values = ", ".join(f"{name} ({length} characters)" for name, length in largest) or "nothing of the stack's own"
+    raise TooLargeError(
+        f"{what} is {size} bytes, the cloud takes {limit}: the bundle is {len(bundle.content)} bytes compressed. "
+        f"Largest values of the stack: {values}. Shorten these."
+    )
