@@ -33,11 +33,15 @@ class Release(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: ReleaseArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("openwebui:infra:Release", name, {}, opts)
-        commands, digest = release_command.render(args.spec), bundle.build(args.spec).digest
+        digest = bundle.build(args.spec).digest
         seen = pulumi.Output.all(*args.revision).apply(" ".join)
-        carried = self._run(f"{name}-carry", args, seen, f"carries {digest}", commands.carry, CARRY_S, [])
+        carried = self._run(
+            f"{name}-carry", args, seen, f"carries {digest}", release_command.carry(args.spec), CARRY_S, []
+        )
         timeout_s = args.spec.limits.ready_s + MARGIN_S
-        gate = self._run(f"{name}-gate", args, seen, f"releases {digest}", commands.release, timeout_s, [carried])
+        gate = self._run(
+            f"{name}-gate", args, seen, f"releases {digest}", release_command.render(args.spec), timeout_s, [carried]
+        )
         self.invocation_id = gate.id
         self.register_outputs({"invocationId": self.invocation_id})
 

@@ -5,7 +5,6 @@ half of it, the second the rest, and releases. Plain text of shell scripts (type
 """
 
 import base64
-from dataclasses import dataclass
 
 from provisioning import bundle
 from provisioning.spec import BoxSpec
@@ -49,25 +48,23 @@ exec systemd-run --quiet --collect --wait --pipe --property=SyslogIdentifier=owb
 """
 
 
-@dataclass(frozen=True, kw_only=True)
-class Commands:
-    """Shell scripts, to be run in this order."""
-
-    carry: str
-    release: str
+def carry(spec: BoxSpec) -> str:
+    """What runs first: it leaves half of the bundle on the instance. Raises `bundle.TooLargeError`."""
+    return _script(CARRY, spec, "first", 0)
 
 
-def render(spec: BoxSpec) -> Commands:
-    """The same texts for the same spec. Raises `bundle.TooLargeError`."""
+def render(spec: BoxSpec) -> str:
+    """The release itself: the same text for the same spec. Raises `bundle.TooLargeError`."""
+    return _script(RELEASE, spec, "second", 1)
+
+
+def _script(template: str, spec: BoxSpec, which: str, part: int) -> str:
     built = bundle.build(spec)
     packed = base64.b85encode(built.content).decode()
     middle = len(packed) // 2
-    values = {"name": spec.name, "digest": built.digest, "target": f"{bundle.RELEASES}/{built.digest}"}
-    commands = Commands(
-        carry=CARRY.format(**values, content=packed[:middle]),
-        release=RELEASE.format(**values, content=packed[middle:]),
-    )
-    for what, text in (("first half", commands.carry), ("second half", commands.release)):
-        size = len(base64.b64encode(text.encode()))
-        bundle.check_size(f"the release command's {what} in base64", size, LIMIT, built, spec)
-    return commands
+    content = (packed[:middle], packed[middle:])[part]
+    target = f"{bundle.RELEASES}/{built.digest}"
+    text = template.format(name=spec.name, digest=built.digest, target=target, content=content)
+    size = len(base64.b64encode(text.encode()))
+    bundle.check_size(f"the release command's {which} half in base64", size, LIMIT, built, spec)
+    return text
