@@ -9,13 +9,10 @@ from infra.sections import ModelChoice
 from infra.settings import Settings
 from ops.recording import Recording
 from ops.values import Secret
-from provisioning import versions
+from provisioning import user_data, versions
 from provisioning.spec import BoxSpec
 
 INSTANCE: Final = "alicloud:ecs/instance:Instance"
-# RunInstances, UserData: at most 32 KB before Base64. The goal leaves room for what a user adds.
-USER_DATA_LIMIT: Final = 32 * 1024
-USER_DATA_GOAL: Final = 16 * 1024
 
 
 def plan(settings: Settings, spec: BoxSpec, recorded: Recording) -> dict[str, Any]:
@@ -40,7 +37,7 @@ def plan(settings: Settings, spec: BoxSpec, recorded: Recording) -> dict[str, An
             "bytes": settings.data_disk.size_gib * catalog.GIB,
             "modelBytes": sum(model["bytes"] or 0 for model in models),
         },
-        "userData": {"bytes": user_data_bytes(recorded), "goal": USER_DATA_GOAL, "limit": USER_DATA_LIMIT},
+        "userData": {"bytes": user_data_bytes(recorded), "limit": user_data.LIMIT},
         "spec": spec.model_dump(mode="json"),
     }
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from infra import effects
 from ops import contents
-from ops.values import UNKNOWN
+from ops.values import SECRET_TEXT, UNKNOWN
 
 Document = Mapping[str, Any]
 ABSENT: Final = "absent"
@@ -147,7 +147,7 @@ def _follow_new_ids(resources: Mapping[str, Document], changes: dict[str, list[C
             if urn not in changes:
                 continue
             for name, sources in resource["options"]["propertyDependencies"].items():
-                if replaced not in sources or not _has_unknown(resource["inputs"].get(name)):
+                if replaced not in sources or not _is_derived(resource["inputs"].get(name)):
                     continue
                 kind, remark = _effect(resource, name)
                 if kind is not Kind.IGNORED and all(change.input != name for change in changes[urn]):
@@ -160,8 +160,9 @@ def _name(urn: str) -> str:
     return urn.rsplit("::", 1)[-1]
 
 
-def _has_unknown(value: Any) -> bool:
-    return UNKNOWN.value in contents.flat(value).values()
+def _is_derived(value: Any) -> bool:
+    """Whether the value holds something that only `up` knows; a secret one does not tell, so it counts."""
+    return not {UNKNOWN.value, SECRET_TEXT}.isdisjoint(map(str, contents.flat(value).values()))
 
 
 def _differences(name: str, before: Any, after: Any) -> Iterator[tuple[str, str, str]]:

@@ -10,11 +10,18 @@ from infra import settings
 from infra.box import box_spec
 from infra.problems import SettingsError
 from ops import recording, stack_file
+from provisioning.bundle import TooLargeError
 from provisioning.spec import BoxSpec
 
 ROOT = Path(__file__).resolve().parent.parent
 # What is wrong with the stack or the program, told in words that need no traceback.
-REFUSALS = (stack_file.StackFileError, SettingsError, recording.RecordingError, pulumi.RunError)
+REFUSALS = (
+    stack_file.StackFileError,
+    SettingsError,
+    TooLargeError,
+    recording.RecordingError,
+    pulumi.RunError,
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,6 +19,7 @@ Document = Mapping[str, Any]
 PLAIN_WIDTH: Final = 100
 NAME_WIDTH: Final = 32  # at most; longer ones are folded
 TYPE_WIDTH: Final = 20
+NEARLY_FULL: Final = 0.9  # of the limit on user-data; what is over it is refused before it gets here
 
 # What decides how a resource behaves and what it costs; the rest is in the JSON.
 DECISIVE: Final[Mapping[str, tuple[str, ...]]] = {
@@ -241,9 +242,9 @@ def _user_data(size: Document) -> Text:
     used, limit = size["bytes"], size["limit"]
     if used is None:
         return Text("none")
-    style = "green" if used <= size["goal"] else "yellow" if used <= limit else "bold red"
-    text = f"{used / 1024:.1f} KiB of {limit // 1024} KiB"
-    return Text(text if used <= limit else f"{text}: too large", style=style)
+    return Text(
+        f"{used / 1024:.1f} KiB of {limit // 1024} KiB", style="yellow" if used > NEARLY_FULL * limit else "green"
+    )
 
 
 def _warnings(warnings: Iterable[str]) -> RenderableType:

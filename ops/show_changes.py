@@ -77,17 +77,18 @@ def _changed(resources: Iterable[ResourceChange]) -> Iterator[RenderableType]:
 
 def _rows(changes: Collection[Change]) -> Table:
     rows = Table.grid(padding=(0, 2, 0, 0))
-    rows.add_column(overflow="fold", ratio=3)
-    rows.add_column(overflow="fold", ratio=5)
-    rows.add_column(overflow="fold", ratio=3)
+    rows.add_column(overflow="fold", max_width=36)
+    rows.add_column(overflow="fold")
+    rows.add_column(overflow="fold", no_wrap=True)
     ignored = Counter(change.input for change in changes if change.kind is Kind.IGNORED)
     for change in changes:
         if change.kind is not Kind.IGNORED:
-            why = change.kind.value + (f": {change.remark}" if change.remark else "")
-            rows.add_row(change.path, _values(change), Text(why, style=STYLES[change.kind]))
+            rows.add_row(change.path, _values(change), Text(change.kind, style=STYLES[change.kind]))
+            if change.remark:
+                rows.add_row("", Text(change.remark, style="italic"), "")
     for name, number in ignored.items():
-        differs = f"differs in {number} place{'s' * (number > 1)}"
-        rows.add_row(name, differs, Text("ignored: the resource keeps the old one", style=STYLES[Kind.IGNORED]))
+        differs = f"differs in {number} place{'s' * (number > 1)}, but the resource keeps the old one"
+        rows.add_row(name, differs, Text(Kind.IGNORED, style=STYLES[Kind.IGNORED]))
     return rows
 
 

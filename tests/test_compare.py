@@ -97,6 +97,18 @@ def test_what_hangs_on_a_replaced_resource_is_replaced_with_it_and_nothing_else_
     assert [(change.path, change.after) for change in followed] == [("instanceId", "the new id of box")]
 
 
+def test_a_secret_made_of_a_new_id_changes_with_it():
+    parameter = resource(
+        "alicloud:oos/secretParameter:SecretParameter",
+        "disk-id",
+        {"value": "[secret]"},
+        propertyDependencies={"value": [urn(DISK, "data")]},
+    )
+    disk = resource(DISK, "data", {"zoneId": "z-a"})
+    found = compare(document(disk, parameter), document({**disk, "inputs": {"zoneId": "z-b"}}, parameter))
+    assert {one.name: one.kind for one in found.changed} == {"data": Kind.REPLACE, "disk-id": Kind.UPDATE}
+
+
 def test_a_restart_moves_nobody():
     found = compare(attached(machine()), attached(machine(instanceType="ecs.b")))
     assert [one.name for one in found.changed] == ["box"]
