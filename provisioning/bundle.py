@@ -6,6 +6,7 @@ release's directory on the box.
 
 import ast
 import base64
+import functools
 import hashlib
 import io
 import json
@@ -55,6 +56,7 @@ class TooLargeError(ValueError):
     """A carrier is over the cloud's limit; the message names what to make smaller."""
 
 
+@functools.cache  # user-data, the commands and the outputs each build the bundle
 def slim(source: str) -> str:
     """Python without comments and docstrings, which are a fifth of the archive; line numbers stay those of the file."""
     lines = source.splitlines()
@@ -102,12 +104,17 @@ def archive(content: Mapping[str, tuple[bytes, int]]) -> bytes:
     return buffer.getvalue()
 
 
+@functools.lru_cache(maxsize=1)
+def _compressed(tar: bytes) -> bytes:
+    return lzma.compress(tar, format=lzma.FORMAT_XZ, check=lzma.CHECK_CRC32, filters=FILTERS)
+
+
 def build(spec: BoxSpec) -> Bundle:
     content = files(spec)
     tar = archive(content)
     sizes = sorted(((name, len(data)) for name, (data, _) in content.items()), key=lambda item: (-item[1], item[0]))
     return Bundle(
-        content=lzma.compress(tar, format=lzma.FORMAT_XZ, check=lzma.CHECK_CRC32, filters=FILTERS),
+        content=_compressed(tar),
         digest=hashlib.sha256(tar).hexdigest()[:DIGEST_LENGTH],
         sizes=tuple(sizes),
     )
