@@ -31,6 +31,7 @@ _PACKAGE = "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"
 # Without it the Automation API cannot tell the version.
 _VERSION_FLAG = f"-X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v{PINNED}"
 _COLOUR = re.compile(r"<\{%[^%]*%\}>|\x1b\[[0-9;]*m")
+_SAYS_NOTHING = ("", "update failed", "preview failed")
 _MASKED = "secure"  # the key of an encrypted value in a stack file
 
 OnEvent = Callable[[EngineEvent], None]
@@ -246,7 +247,8 @@ class Engine:
             yield tell
         except automation_errors.CommandError as error:
             self._log(str(error))
-            found = tuple(problem for problem in problems if problem) or (readable(str(error)),)
+            found = tuple(problem for problem in problems if problem not in _SAYS_NOTHING)
+            found = found or (readable(str(error)),)
             raise EngineError(f"`pulumi {operation}` failed for stack {self.stack!r}:", found) from None
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import sandbox
 from sandbox import disks, network
+from sandbox.command import run
 from sandbox.hardware import HardwareError
 from sandbox.machine import cgroups, forget_cgroups, kill_all_in
 from sandbox.process import Process, await_condition, pids_in, read_process, start_detached
@@ -15,6 +16,15 @@ from sandbox.state import Store, read
 
 STATE = Path("/var/lib/open-webui-sandbox")
 SERVICES_DEADLINE_S = 60.0
+MEMORY_FOR_DISKS = 10 << 30  # bytes, at most; what is not written is not taken
+
+
+def keep_machines_in_memory(store: Store) -> None:
+    """System disks on a tmpfs, where the host has the memory: an image is unpacked four times as fast."""
+    store.machines.mkdir(exist_ok=True)
+    if not store.machines.is_mount() and _available_memory() >= MEMORY_FOR_DISKS and not any(store.machines.iterdir()):
+        options = f"mode=0700,size={MEMORY_FOR_DISKS}"
+        run("mount", "-t", "tmpfs", "-o", options, "open-webui-sandbox", str(store.machines))
 
 
 def remove(name: str, state_dir: Path | None = None) -> None:
@@ -28,6 +38,8 @@ def remove(name: str, state_dir: Path | None = None) -> None:
         disks.disconnect(device)
     network.remove_region(name)
     forget_cgroups(name)
+    if store.machines.is_mount():
+        run("umount", str(store.machines))
     if store.directory.exists():
         shutil.rmtree(store.directory)
 
@@ -74,6 +86,12 @@ def start_services(store: Store) -> None:
     if not ready():
         log = (store.log / "services.log").read_text(errors="replace")
         raise HardwareError(f"the region's services did not start: {log[-2000:]}")
+
+
+def _available_memory() -> int:
+    """Bytes that the host can give without swapping."""
+    lines = Path("/proc/meminfo").read_text().splitlines()
+    return next(int(line.split()[1]) << 10 for line in lines if line.startswith("MemAvailable:"))
 
 
 def _services(store: Store) -> list[Process]:

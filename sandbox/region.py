@@ -16,7 +16,7 @@ from pathlib import Path
 
 from sandbox import disks, guest, machine, network
 from sandbox.hardware import CommandResult, HardwareError, IngressRule, MachineSpec
-from sandbox.lifecycle import STATE, remove, start_services
+from sandbox.lifecycle import STATE, keep_machines_in_memory, remove, start_services
 from sandbox.process import await_condition
 from sandbox.services import policy as ram_policy
 from sandbox.services.faults import FAULTS, Fault
@@ -70,6 +70,7 @@ class Region:
                 name=name, index=network.claim_slot(name) if index is None else index, sources=Sources.of(parts)
             )
             write(store.region, record)
+            keep_machines_in_memory(store)
             network.create_region(name, record.index)
             start_services(store)
         region = cls(store, record)

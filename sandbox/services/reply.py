@@ -8,6 +8,7 @@ from http import HTTPStatus
 from pathlib import Path
 
 from aiohttp import ClientSession, ClientTimeout, web
+from multidict import CIMultiDict
 
 CHUNK = 1 << 20
 # Those of a connection, not of the message (RFC 9110, 7.6.1), and those that the front sets itself.
@@ -72,7 +73,8 @@ def file(request: web.Request, path: Path) -> Reply:
 
 async def forward(session: ClientSession, url: str, request: web.Request, *, keep_host: bool) -> Reply:
     """What another server answers to the same request. `keep_host`: it builds links from the name it is asked as."""
-    headers = {name: value for name, value in request.headers.items() if name.lower() not in HOP_HEADERS | {"host"}}
+    headers = _end_to_end(request.headers)
+    headers.popall("Host", None)
     if keep_host:
         headers["Host"] = request.host
     answer = await session.request(
@@ -83,7 +85,7 @@ async def forward(session: ClientSession, url: str, request: web.Request, *, kee
         allow_redirects=False,
         timeout=ClientTimeout(total=None, sock_connect=10, sock_read=60),
     )
-    passed = {name: value for name, value in answer.headers.items() if name.lower() not in HOP_HEADERS}
+    passed = _end_to_end(answer.headers)
 
     async def body() -> AsyncIterator[bytes]:
         async with answer:
@@ -95,6 +97,11 @@ async def forward(session: ClientSession, url: str, request: web.Request, *, kee
         answer.release()
         return Reply(answer.status, passed, length=length)
     return Reply(answer.status, passed, body(), length)
+
+
+def _end_to_end(headers: Mapping[str, str]) -> CIMultiDict[str]:
+    """What a proxy passes on. Docker names each format that it accepts in a header line of its own."""
+    return CIMultiDict((name, value) for name, value in headers.items() if name.lower() not in HOP_HEADERS)
 
 
 async def _read(path: Path, start: int, stop: int) -> AsyncIterator[bytes]:
