@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from gguf import GGUFReader
 
+from sandbox import parts
 from sandbox.parts import pins
 from sandbox.parts.archive import pack_gzip, pack_zstd
 from sandbox.parts.models import SENTENCES, write_chat_model, write_embedding_model
@@ -60,7 +61,7 @@ def test_a_part_is_built_once(tmp_path: Path) -> None:
 
 def test_a_half_built_part_is_not_taken_for_a_whole_one(tmp_path: Path) -> None:
     def fail_half_way(_: Workshop, out: Path) -> None:
-        (out / "file").write_text("half")
+        (out / "half").write_text("half")
         raise PartError("the disk is full")
 
     shop, part = workshop(tmp_path), recipe()
@@ -128,6 +129,30 @@ def test_a_second_build_waits_for_the_first(tmp_path: Path) -> None:
         assert not entered.is_set()
     thread.join(timeout=10)
     assert entered.is_set()
+
+
+def test_a_build_without_root_says_why_it_needs_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+
+    with pytest.raises(PartError, match="needs root"):
+        parts.build(tmp_path, say=lambda _: None)
+
+
+def test_an_absent_command_is_reported_as_the_package_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.setattr("shutil.which", lambda command: None if command == "systemd-nspawn" else command)
+
+    with pytest.raises(PartError, match=r"not installed: systemd-container; run: apt-get install .*mmdebstrap"):
+        parts.build(tmp_path, say=lambda _: None)
+
+
+def test_an_empty_cache_lacks_every_part(tmp_path: Path) -> None:
+    lacking = parts.missing(tmp_path)
+
+    for name in ("llama-server", "ollama", "caddy", "pebble-program", "box", "image-0.11.4", "models"):
+        assert any(line.startswith(f"{name} (about ") for line in lacking)
 
 
 def tree(folder: Path, names: list[str]) -> Path:
