@@ -237,7 +237,6 @@ def record(
         keeper = _LogKeeper()
         logger = logging.Logger("pulumi program")  # noqa: LOG001 (not shared: its lines belong to this recording)
         logger.addHandler(keeper)
-        pulumi_settings.ROOT.set(None)
         pulumi_settings.configure(
             pulumi_settings.Settings(
                 project,

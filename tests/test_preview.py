@@ -104,17 +104,18 @@ def test_a_revision_with_the_same_program_differs_in_nothing(repository, dev):
 
 
 def test_a_revision_is_previewed_by_its_own_code(repository, dev):
-    settings = repository / "infra" / "firewall.py"
-    original = settings.read_text()
-    settings.write_text(original.replace('inner_access_policy="Drop"', 'inner_access_policy="Accept"'))
+    firewall = repository / "infra" / "firewall.py"
+    original = firewall.read_text()
+    firewall.write_text(original.replace('inner_access_policy="Drop"', 'inner_access_policy="Accept"'))
     git(repository, "commit", "--quiet", "--all", "-m", "another program")
+    firewall.write_text(original)
     before = against.document_of("HEAD", "dev", repository)
     assert before is not None
     (found,) = compare(before, dev).changed
     assert [(change.path, change.before, change.after, change.kind) for change in found.changes] == [
         ("innerAccessPolicy", "Accept", "Drop", Kind.UPDATE)
     ]
-    git(repository, "revert", "--no-edit", "HEAD")
+    git(repository, "commit", "--quiet", "--all", "-m", "as it was")
 
 
 def test_a_stack_that_the_revision_does_not_have_is_wholly_new(repository, monkeypatch, capsys):

@@ -164,6 +164,8 @@ def test_a_recording_leaves_nothing_behind_for_the_next_one():
     assert second.outputs == {}
     assert first.resources == second.resources
     assert pulumi.runtime.get_root_resource() is None
+    assert pulumi.get_stack() != "test"
+    assert pulumi.Config("project").get("key") is None
     with pytest.raises(RuntimeError):
         asyncio.get_running_loop()
 
