@@ -7,7 +7,7 @@ CODE += $(wildcard __main__.py)
 # The stamps carry the requirement files' checksums: what is installed always is what they say.
 PIN = $(word 1,$(shell cat $(1) | cksum))
 RUNTIME := .venv/.runtime-$(call PIN,requirements.txt)
-DEV := .venv/.dev-$(call PIN,requirements.txt requirements-dev.txt)
+DEV := .venv/.dev-$(call PIN,requirements.txt requirements-ops.txt requirements-dev.txt)
 PIP := .venv/bin/python -m pip --quiet --disable-pip-version-check install --no-compile -r
 
 .DEFAULT_GOAL := help
