@@ -1,9 +1,12 @@
-"""Runs components on the recording monitor, for the tests of the program."""
+"""Runs components on the recording monitor, and copies of the whole program, for the tests."""
 
+import shutil
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Protocol
 
 from ops import resource_types
+from ops.program import ROOT
 from ops.recording import Resource, record
 
 
@@ -34,3 +37,13 @@ def deploy(
     by_name = {resource.name: resource for resource in recorded}
     assert len(by_name) == len(recorded), sorted(resource.name for resource in recorded)
     return by_name
+
+
+def copy_program(target: Path) -> Path:
+    """A copy of everything that `python -m ops preview` runs, to change and to break."""
+    for part in ("infra", "provisioning", "policy", "ops"):
+        if (ROOT / part).is_dir():
+            shutil.copytree(ROOT / part, target / part, ignore=shutil.ignore_patterns("__pycache__"))
+    for file in (ROOT / "__main__.py", *ROOT.glob("Pulumi*.yaml")):
+        shutil.copy(file, target)
+    return target

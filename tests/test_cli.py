@@ -1,7 +1,6 @@
 """The command line as a person meets it: in a process of its own, in a copy of the project's root."""
 
 import random
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +9,7 @@ import pytest
 import yaml
 
 from ops.program import ROOT
+from tests.engine import copy_program
 
 
 def ops(*arguments: str, python: tuple[str, ...] = (), cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
@@ -29,11 +29,7 @@ def test_help_names_the_commands_and_imports_nothing_heavy():
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    for folder in ("infra", "provisioning", "ops"):
-        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    for file in ("__main__.py", "Pulumi.yaml", "Pulumi.dev.yaml"):
-        shutil.copy(ROOT / file, tmp_path)
-    return tmp_path
+    return copy_program(tmp_path)
 
 
 def test_all_settings_errors_are_told_at_once_with_exit_status_2(project):
