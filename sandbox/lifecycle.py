@@ -64,9 +64,11 @@ def leftovers(name: str, state_dir: Path | None = None) -> list[str]:
     return found
 
 
-def start_services(store: Store) -> None:
+def start_services(store: Store, name: str) -> None:
+    """Start what boxes call, unless it runs; returns when all of it answers."""
     if _services(store):
         return
+    kill_all_in(network.namespace_path(network.region_namespace(name)))  # servers that outlived a killed supervisor
     store.services.unlink(missing_ok=True)
     start_detached(
         [sys.executable, "-m", "sandbox.supervisor", "services", str(store.directory)],

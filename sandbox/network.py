@@ -267,10 +267,8 @@ def _ingress(machine: Machine) -> Iterator[str]:
                 yield f"{target}{source} {rule.protocol} dport {first}-{last} accept"
             case "icmp":
                 yield f"{target}{source} ip protocol icmp accept"
-            case "all":
-                yield f"{target}{source} accept"
             case _:
-                raise HardwareError(f"security group rule with protocol {rule.protocol!r}: not known here")
+                yield f"{target}{source} accept"
 
 
 def validate_ingress(rules_: Sequence[IngressRule]) -> None:
@@ -280,6 +278,8 @@ def validate_ingress(rules_: Sequence[IngressRule]) -> None:
             ipaddress.IPv4Network(rule.cidr)
         except ValueError as error:
             raise HardwareError(f"security group rule {rule}: cidr: {error}") from error
+        if rule.protocol not in {"tcp", "udp", "icmp", "all"}:
+            raise HardwareError(f"security group rule {rule}: protocol must be tcp, udp, icmp or all")
         first, last = rule.ports
         if rule.protocol in {"tcp", "udp"} and not 1 <= first <= last <= 65535:
             raise HardwareError(f"security group rule {rule}: ports must be 1..65535, first not above last")

@@ -72,7 +72,7 @@ class Region:
             write(store.region, record)
             keep_machines_in_memory(store)
             network.create_region(name, record.index)
-            start_services(store)
+            start_services(store, name)
         region = cls(store, record)
         region._apply_rules()
         return region
