@@ -7,6 +7,7 @@ from infra import catalog, sizing
 from infra.fields import IMAGE_REFERENCE
 from infra.sections import (
     Access,
+    Alarms,
     Billing,
     BillingMode,
     DataDisk,
@@ -110,6 +111,14 @@ def of_the_billing(
         yield _line("dataDisk.snapshots", "no snapshots: nothing brings back a deleted chat or a lost disk")
 
 
+def of_the_alarms(alarms: Alarms | None) -> Iterator[str]:
+    if alarms is not None:
+        yield _line(
+            "alarms.contacts",
+            "each address is mailed a link by CloudMonitor and hears of nothing until its owner has opened it",
+        )
+
+
 def of_the_mirrors(region: str, mirrors: Mirrors) -> Iterator[str]:
     if is_mainland(region) and mirrors.preset is MirrorPreset.INTERNATIONAL:
         yield _line("mirrors.preset", f"{region} reaches ghcr.io and github.com slowly or not at all; use mainland")
@@ -122,5 +131,6 @@ ADVICE: tuple[Callable[..., Iterator[str]], ...] = (
     of_the_address,
     of_the_versions,
     of_the_billing,
+    of_the_alarms,
     of_the_mirrors,
 )

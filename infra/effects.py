@@ -175,6 +175,23 @@ _TABLE: dict[str, dict[str, Effect]] = {
     "alicloud:cms/alarmContactGroup:AlarmContactGroup": _row(
         replace="alarmContactGroupName", update="contacts describe enableSubscribed"
     ),
+    # source: resource_alicloud_cms_event_rule.go
+    "alicloud:cms/eventRule:EventRule": _row(
+        replace="ruleName",
+        update="""
+        contactParameters description eventPattern fcParameters groupId mnsParameters openApiParameters
+        silenceTime slsParameters status webhookParameters
+        """,
+    ),
+    # source: resource_alicloud_ros_stack.go
+    "alicloud:ros/stack:Stack": _row(
+        replace="createOption deletionProtection notificationUrls stackName",
+        update="""
+        disableRollback parameters ramRoleName replacementOption retainAllResources retainResources
+        stackPolicyBody stackPolicyDuringUpdateBody stackPolicyDuringUpdateUrl stackPolicyUrl tags
+        templateBody templateUrl templateVersion timeoutInMinutes usePreviousParameters
+        """,
+    ),
     # source: resource_alicloud_oos_template.go
     "alicloud:oos/template:Template": _row(
         replace="templateName", update="autoDeleteExecutions content resourceGroupId tags versionName"
@@ -196,6 +213,8 @@ _REMARKS: dict[tuple[str, str], str] = {
     ("alicloud:ecs/instance:Instance", "systemDiskSize"): "grows only; a smaller size fails in `up`",
     ("alicloud:ecs/ecsDisk:EcsDisk", "size"): "grows only; a smaller size fails in `up`",
     ("alicloud:ecs/instance:Instance", "dataDisks"): "the disks' data goes with the instance",
+    # source: resource_alicloud_ros_stack.go, which calls UpdateStack for other properties only
+    ("alicloud:ros/stack:Stack", "templateBody"): "alone it is not sent to the cloud at all",
 }
 
 

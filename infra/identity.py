@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import pulumi
 import pulumi_alicloud as alicloud
@@ -26,21 +27,27 @@ class Parameter:
 
 @dataclass(frozen=True, kw_only=True)
 class IdentityArgs:
-    """`parameters` by logical name. Physical names are at most 40 characters (naming.base_name)."""
+    """`parameters` by logical name. Physical names are at most 40 characters (naming.base_name).
+
+    `reports_readiness`: the box may add points to custom metrics, for the alarm about the service.
+    """
 
     region: str
     parameters: Mapping[str, Parameter]
+    reports_readiness: bool = False
     physical_name: str
     tags: dict[str, str]
 
 
-def role_policy(region: str, parameter_names: tuple[str, ...]) -> dict[str, object]:
-    """The instance's only permission: to read the parameters of these names.
+def role_policy(region: str, parameter_names: tuple[str, ...], *, reports_readiness: bool = False) -> dict[str, Any]:
+    """The instance's only permissions: to read the parameters of these names, and to report where there is an alarm.
 
     GetSecretParameter also calls KMS's GetSecretValue (help page "GetSecretParameter", 2025-09); the second resource
-    covers the secret behind the parameter, whichever path OOS keeps it under.
+    covers the secret behind the parameter, whichever path OOS keeps it under. PutCustomMetric knows no resources (help
+    page "PutCustomMetric", 2026-06: all resources).
     """
     names = sorted(parameter_names)
+    report = {"Effect": "Allow", "Action": ["cms:PutCustomMetric"], "Resource": ["*"]}
     return {
         "Version": "1",
         "Statement": [
@@ -54,14 +61,16 @@ def role_policy(region: str, parameter_names: tuple[str, ...]) -> dict[str, obje
                 "Action": ["kms:GetSecretValue"],
                 "Resource": [f"acs:kms:{region}:*:secret/*{name}" for name in names],
             },
+            *([report] if reports_readiness else []),
         ],
     }
 
 
 class Identity(pulumi.ComponentResource):
-    """Outputs `role_name`, and `values`: what each parameter holds, as secrets."""
+    """Outputs `role_name`, `account_id`, and `values`: what each parameter holds, as secrets."""
 
     role_name: pulumi.Output[str]
+    account_id: pulumi.Output[str]
     values: dict[str, pulumi.Output[str]]
 
     def __init__(self, name: str, args: IdentityArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -81,7 +90,9 @@ class Identity(pulumi.ComponentResource):
             f"{name}-policy",
             policy_name=args.physical_name,
             description="Read the secret parameters of one Open WebUI stack",
-            policy_document=json.dumps(role_policy(args.region, names), sort_keys=True),
+            policy_document=json.dumps(
+                role_policy(args.region, names, reports_readiness=args.reports_readiness), sort_keys=True
+            ),
             tags=args.tags,
             opts=fixed,
         )
@@ -96,6 +107,7 @@ class Identity(pulumi.ComponentResource):
             key: self._parameter(f"{name}-{key}", parameter, args) for key, parameter in args.parameters.items()
         }
         self.role_name = role.role_name
+        self.account_id = role.arn.apply(lambda arn: arn.split(":")[3])  # acs:ram::ACCOUNT:role/NAME
         self.register_outputs({"roleName": self.role_name})
 
     def _parameter(self, name: str, parameter: Parameter, args: IdentityArgs) -> pulumi.Output[str]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from infra import advice, catalog, sizing
+from infra import advice, catalog, cron, sizing
 from infra.problems import Problem
 from infra.sections import (
     Billing,
@@ -187,6 +187,14 @@ def billing_goes_with_the_rest(instance: Instance, billing: Billing, schedule: S
         yield _problem("schedule", None, why, "remove schedule, or bill payAsYouGo")
 
 
+def schedule_can_be_kept(schedule: Schedule | None) -> Iterator[Problem]:
+    for key, time in (("stop", schedule.stop), ("start", schedule.start)) if schedule else ():
+        try:
+            cron.oos_expression(time)
+        except ValueError as error:
+            yield _problem(f"schedule.{key}", time, str(error), "write it as in 0 20 * * 1-5 or 30 7 1 * *")
+
+
 def tags_leave_room(tags: dict[str, str]) -> Iterator[Problem]:
     for key in OWN_TAGS:
         if key in tags:
@@ -241,6 +249,7 @@ RULES: tuple[Rule, ...] = (
     models_are_told_apart,
     models_fit_the_gpu,
     billing_goes_with_the_rest,
+    schedule_can_be_kept,
     tags_leave_room,
     secrets_are_there,
     password_is_usable,

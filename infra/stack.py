@@ -4,13 +4,15 @@ from collections.abc import Mapping
 
 import pulumi
 
-from infra import box
+from infra import box, catalog
+from infra.alarms import Alarms, AlarmsArgs, ReadinessReports
 from infra.firewall import Firewall, FirewallArgs
 from infra.gpu_instance import GpuInstance, GpuInstanceArgs, ImageFamily, ImageId, SystemDiskArgs
 from infra.identity import Identity, IdentityArgs, Parameter
 from infra.network import ExistingNetwork, Network, NetworkArgs, NewNetwork
 from infra.public_address import PublicAddress, PublicAddressArgs
 from infra.release import Release, ReleaseArgs
+from infra.schedule import Schedule, ScheduleArgs
 from infra.sections import Network as NetworkSection
 from infra.settings import ADMIN_PASSWORD, Settings
 from infra.sizing import image_family
@@ -43,7 +45,11 @@ def deploy(settings: Settings) -> Outputs:
     identity = Identity(
         "identity",
         IdentityArgs(
-            region=settings.region, parameters=_parameters(settings, storage.disk_id), physical_name=name, tags=tags
+            region=settings.region,
+            parameters=_parameters(settings, storage.disk_id),
+            reports_readiness=settings.alarms is not None,
+            physical_name=name,
+            tags=tags,
         ),
     )
     address = PublicAddress(
@@ -68,6 +74,7 @@ def deploy(settings: Settings) -> Outputs:
         ),
         pulumi.ResourceOptions(depends_on=[*machine.attachments, association, identity]),
     )
+    _watch(settings, machine, address, identity, release)
     host = settings.access.tls.domain or address.ip_address
     return {
         "address": pulumi.Output.concat("https://", host),
@@ -152,3 +159,34 @@ def _machine(
             tags=settings.all_tags,
         ),
     )
+
+
+def _watch(
+    settings: Settings, machine: GpuInstance, address: PublicAddress, identity: Identity, release: Release
+) -> None:
+    if settings.alarms is not None:
+        Alarms(
+            "alarms",
+            AlarmsArgs(
+                contacts=settings.alarms.contacts,
+                instance_id=machine.instance_id,
+                allocation_id=address.allocation_id,
+                gpu=catalog.has_gpu(settings.instance.type),
+                stops_on_schedule=settings.schedule is not None,
+                readiness=ReadinessReports(account_id=identity.account_id, since=release),
+                physical_name=settings.name,
+            ),
+        )
+    if settings.schedule is not None:
+        Schedule(
+            "schedule",
+            ScheduleArgs(
+                region=settings.region,
+                instance_id=machine.instance_id,
+                stop=settings.schedule.stop,
+                start=settings.schedule.start,
+                time_zone=settings.schedule.time_zone,
+                physical_name=settings.name,
+                tags=settings.all_tags,
+            ),
+        )

@@ -1,15 +1,14 @@
 import json
 
 from infra.identity import Identity, IdentityArgs, Parameter, role_policy
+from ops import resource_types
 from ops.values import Secret
 
 PARAMETERS = {
     "admin-password": Parameter(name="open-webui-dev/admin-password", value="correct horse", keep_first=True),
     "config-aKey": Parameter(name="open-webui-dev/config-aKey", value="sk-1"),
 }
-ARGS = IdentityArgs(
-    region="ap-southeast-1", parameters=PARAMETERS, physical_name="open-webui-dev", tags={"team": "a"}
-)
+ARGS = IdentityArgs(region="ap-southeast-1", parameters=PARAMETERS, physical_name="open-webui-dev", tags={"team": "a"})
 
 
 def test_only_ecs_may_take_the_role(deploy):
@@ -49,3 +48,19 @@ def test_fixed_names_are_let_go_before_they_are_used_again(deploy):
 
 def test_a_parameters_value_is_not_in_its_repr():
     assert "correct horse" not in repr(PARAMETERS)
+
+
+def test_only_a_box_that_is_watched_may_report():
+    silent, watched = (role_policy("ap-southeast-1", ("a",), reports_readiness=watched) for watched in (False, True))
+    more = [statement for statement in watched["Statement"] if statement not in silent["Statement"]]
+    assert more == [{"Effect": "Allow", "Action": ["cms:PutCustomMetric"], "Resource": ["*"]}]
+
+
+def test_the_account_is_read_from_the_role(deploy):
+    seen: list[str] = []
+
+    def program():
+        Identity("id", ARGS).account_id.apply(seen.append)
+
+    deploy(program)
+    assert seen == [resource_types.ACCOUNT]

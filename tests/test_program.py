@@ -27,6 +27,7 @@ UNTAGGED = {
     "AlarmContact",
     "AlarmContactGroup",
     "Alarm",
+    "EventRule",
     "Execution",
 }
 _RECORDINGS = {}
