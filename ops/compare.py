@@ -11,8 +11,8 @@ from enum import StrEnum
 from typing import Any, Final
 
 from infra import effects
-from ops import contents
 from ops.values import SECRET_TEXT, UNKNOWN
+from provisioning import contents
 
 Document = Mapping[str, Any]
 ABSENT: Final = "absent"
@@ -66,18 +66,22 @@ class ResourceChange:
 
 @dataclass(frozen=True)
 class Comparison:
-    """`added` and `removed` are resources of the documents; `box` and `outputs` are changes of plain values."""
+    """`added` and `removed` are resources of the documents; `box` and `outputs` are changes of plain values.
+
+    `policies` are the findings that were not there before.
+    """
 
     added: tuple[Document, ...]
     removed: tuple[Document, ...]
     changed: tuple[ResourceChange, ...]
     outputs: tuple[Change, ...]
     box: tuple[Change, ...]
+    policies: tuple[Document, ...]
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing differs."""
-        return not (self.added or self.removed or self.changed or self.outputs or self.box)
+        return not (self.added or self.removed or self.changed or self.outputs or self.box or self.policies)
 
     def as_json(self) -> dict[str, Any]:
         """For machines: names as in the dataclasses, and each resource's `kind`."""
@@ -103,6 +107,7 @@ def compare(before: Document, after: Document) -> Comparison:
         ),
         outputs=tuple(_plain(before["outputs"], after["outputs"])),
         box=tuple(_plain(before["box"]["spec"], after["box"]["spec"])),
+        policies=tuple(finding for finding in after["policies"] if finding not in before["policies"]),
     )
 
 

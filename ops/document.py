@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ops import box_plan
+from ops import box_plan, policies
 from ops.program import Deployment
 from ops.recording import Resource
 from ops.values import Secret, masked
@@ -15,7 +15,7 @@ def document(deployment: Deployment) -> dict[str, Any]:
         "resources": [_resource(resource) for resource in recorded.resources],
         "outputs": masked(recorded.outputs),
         "warnings": [entry.message for entry in recorded.log if entry.level == "warning"],
-        "policies": [],
+        "policies": [finding.as_json() for finding in policies.findings(deployment)],
         "box": box_plan.plan(deployment.settings, deployment.box, recorded),
     }
 

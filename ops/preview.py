@@ -14,7 +14,8 @@ from ops.program import REFUSALS, record_stack
 def run(stack: str, against: str | None, *, as_json: bool) -> int:
     """Print the preview of a stack, or with `against` what changes since that git revision; return the exit status.
 
-    2: the stack file or the program is refused, and standard error says why; 1: there is nothing to compare with.
+    2: the stack file or the program is refused, and standard error says why; 1: a mandatory policy is broken, or
+    there is nothing to compare with.
     """
     try:
         current = document(record_stack(stack))
@@ -31,7 +32,10 @@ def run(stack: str, against: str | None, *, as_json: bool) -> int:
         show.emit(show.deployment(stack, current))
     else:
         show.emit(show_changes.comparison(stack, against, changes))
-    return 0
+    broken = sum(finding["level"] == "mandatory" and not finding["allowed"] for finding in current["policies"])
+    if broken:
+        print(f"{broken} mandatory rule(s) broken: see docs/policies.md", file=sys.stderr)
+    return 1 if broken else 0
 
 
 def _changes(against: str, stack: str, current: dict[str, Any]) -> Comparison | None:

@@ -10,6 +10,7 @@ from infra import settings
 from infra.box import box_spec
 from infra.problems import SettingsError
 from ops import recording, stack_file
+from policy.demands import DemandsError
 from provisioning.bundle import TooLargeError
 from provisioning.spec import BoxSpec
 
@@ -19,6 +20,7 @@ REFUSALS = (
     stack_file.StackFileError,
     SettingsError,
     TooLargeError,
+    DemandsError,
     recording.RecordingError,
     pulumi.RunError,
 )

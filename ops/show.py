@@ -101,6 +101,7 @@ def deployment(stack: str, document: Document) -> RenderableType:
         tree(document["resources"]),
         section("Outputs", _outputs(document["outputs"])),
         section("The box", _box(document["box"])),
+        *([section("Policies", policies(document["policies"]))] if document["policies"] else ()),
         *([section("Warnings", _warnings(document["warnings"]))] if document["warnings"] else ()),
     )
 
@@ -253,6 +254,21 @@ def _warnings(warnings: Iterable[str]) -> RenderableType:
     rows.add_column(overflow="fold")
     for line in warnings:
         rows.add_row(Text("!", style="bold yellow"), line)
+    return rows
+
+
+def policies(findings: Iterable[Document]) -> RenderableType:
+    """One row a broken rule: whether it stops `pulumi up`, the resource, what and how to mend it."""
+    rows = Table.grid(padding=(0, 1, 0, 0))
+    rows.add_column()
+    rows.add_column(overflow="fold")
+    for finding in findings:
+        mandatory = finding["level"] == "mandatory" and not finding["allowed"]
+        mark = Text("✗", style="bold red") if mandatory else Text("·", style="dim")
+        leave = f" (allowed until {finding['until']}: {finding['allowed']})" if finding["allowed"] else ""
+        who = finding["resource"] or "the stack"
+        line = Text.assemble((who, "cyan"), f" {finding['message']}{leave} ", (f"[{finding['rule']}]", "dim"))
+        rows.add_row(mark, line)
     return rows
 
 

@@ -36,6 +36,7 @@ def comparison(stack: str, revision: str, found: Comparison) -> RenderableType:
         *([show.section("Removed", show.table(found.removed))] if found.removed else ()),
         *([show.section("The box", _plain(found.box))] if found.box else ()),
         *([show.section("Outputs", _plain(found.outputs))] if found.outputs else ()),
+        *([show.section("Newly broken policies", show.policies(found.policies))] if found.policies else ()),
     )
 
 

@@ -23,7 +23,7 @@ def resource(type_: str, name: str, inputs: dict[str, Any], **options: Any) -> d
 
 
 def document(*resources: dict[str, Any], spec: dict[str, Any] | None = None) -> dict[str, Any]:
-    return {"resources": list(resources), "outputs": {}, "box": {"spec": spec or {}}}
+    return {"resources": list(resources), "outputs": {}, "policies": [], "box": {"spec": spec or {}}}
 
 
 def machine(**inputs: Any) -> dict[str, Any]:

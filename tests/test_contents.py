@@ -9,7 +9,7 @@ import zlib
 import pytest
 import yaml
 
-from ops import contents
+from provisioning import contents
 
 
 def packed(text: str | bytes) -> str:

@@ -20,6 +20,16 @@ _OPENERS: Final[tuple[tuple[bytes, Callable[[bytes], bytes]], ...]] = (
 )
 
 
+def texts(inputs: Mapping[str, Any]) -> dict[str, str]:
+    """What is packed inside a resource's inputs, as `{"userData /etc/box.env": text}`."""
+    return {
+        f"{name} {path}".strip(): text
+        for name in sorted(PACKED & inputs.keys())
+        if isinstance(inputs[name], str)
+        for path, text in parts(inputs[name]).items()
+    }
+
+
 def parts(packed: str) -> dict[str, str]:
     """The texts inside a Base64 value by path: `/etc/box.env`, `bundle.tar!bin/converge`, `runcmd`.
 

@@ -1,0 +1,70 @@
+"""Money: subscriptions that outlive what they paid for, and a limit."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from policy.model import Demands, Level, Resource, ResourceRule, Stack, StackRule
+
+INSTANCE: Final = "alicloud:ecs/instance:Instance"
+PARTS: Final = frozenset({"alicloud:ecs/eipAddress:EipAddress", "alicloud:ecs/ecsDisk:EcsDisk"})
+PREPAID: Final = ("PrePaid", "Subscription")
+
+
+def _parts_as_you_go(resource: Resource, _: Demands) -> Iterator[str]:
+    for key in ("paymentType", "instanceChargeType"):
+        if resource.inputs.get(key) in PREPAID:
+            yield f"is paid in advance ({key}): destroy only forgets it, it bills on; make it PayAsYouGo"
+
+
+def _subscription_can_end(instance: Resource, _: Demands) -> Iterator[str]:
+    inputs = instance.inputs
+    if inputs.get("instanceChargeType") not in PREPAID:
+        return
+    if inputs.get("forceDelete") is not True:
+        yield "is subscribed and cannot be destroyed; set forceDelete"
+    if inputs.get("includeDataDisks") is not False:
+        yield "takes its data disks into the subscription; set includeDataDisks to false"
+    if inputs.get("spotStrategy", "NoSpot") != "NoSpot":
+        yield "is both subscribed and spot; the provider drops spot without a word"
+    if inputs.get("deletionProtection") is True:
+        yield "the cloud refuses deletionProtection of a subscribed instance; use Pulumi's protect"
+
+
+def _within_limit(stack: Stack) -> Iterator[tuple[str | None, str]]:
+    limit, cost = stack.demands.monthly_limit, stack.monthly_cost
+    if limit is None or cost is None:
+        return
+    if cost.currency != limit.currency:
+        yield None, f"costs {cost}, the limit is in {limit.currency}; write it in {cost.currency} in policy/stacks.yaml"
+    elif cost.amount > limit.amount:
+        yield None, f"costs {cost} a month, the limit in policy/stacks.yaml is {limit}"
+
+
+RULES: Final = (
+    ResourceRule(
+        id="parts-as-you-go",
+        level=Level.MANDATORY,
+        title="Address and disks are pay-as-you-go",
+        why="A subscribed one is only forgotten by destroy, and bills to the end of its period.",
+        beyond="no list has it",
+        types=PARTS,
+        check=_parts_as_you_go,
+    ),
+    ResourceRule(
+        id="subscription-can-end",
+        level=Level.MANDATORY,
+        title="A subscribed instance can be destroyed, and takes nothing along",
+        why="forceDelete is read from the state at destroy: set too late it does not help.",
+        beyond="no list has it",
+        types=frozenset({INSTANCE}),
+        check=_subscription_can_end,
+    ),
+    StackRule(
+        id="within-monthly-limit",
+        level=Level.MANDATORY,
+        title="The stack costs no more a month than its limit",
+        why="Checked where a price is known and policy/stacks.yaml sets monthlyLimit.",
+        beyond="no list has it",
+        check=_within_limit,
+    ),
+)

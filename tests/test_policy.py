@@ -1,0 +1,292 @@
+"""Each policy rule with what breaks it and what keeps it, and the exceptions that a stack may have."""
+
+from dataclasses import replace
+from datetime import date
+
+import pytest
+
+from infra import effects
+from ops import policies
+from ops.program import record_stack
+from policy import check
+from policy.demands import DemandsError, load, parse
+from policy.model import UNKNOWN, Demands, Leave, Level, Money, Resource
+from policy.rules import RULES, tags
+
+TODAY = date(2026, 11, 24)
+GROUP_RULE = "alicloud:ecs/securityGroupRule:SecurityGroupRule"
+GROUP = "alicloud:ecs/securityGroup:SecurityGroup"
+INSTANCE = "alicloud:ecs/instance:Instance"
+DISK = "alicloud:ecs/ecsDisk:EcsDisk"
+ATTACHMENT = "alicloud:ecs/ecsAutoSnapshotPolicyAttachment:EcsAutoSnapshotPolicyAttachment"
+LABELS = {"project": "open-webui", "stack": "dev", "managed-by": "pulumi"}
+
+
+def made(type_: str, **inputs: object) -> Resource:
+    return Resource(type=type_, name="it", urn=f"urn:pulumi:dev::open-webui::{type_}::it", inputs=inputs)
+
+
+def opening(port: str, source: str | None = "0.0.0.0/0", **more: object) -> Resource:
+    return made(GROUP_RULE, **{"type": "ingress", "ipProtocol": "tcp", "portRange": port, "cidrIp": source, **more})
+
+
+def running(text: str) -> Resource:
+    return replace(made(INSTANCE, userData="…"), texts={"userData run.sh": text})
+
+
+def document(action: str, resource: str) -> str:
+    return f'{{"Statement": [{{"Effect": "Allow", "Action": ["{action}"], "Resource": ["{resource}"]}}]}}'
+
+
+def policy(action: str, resource: str) -> Resource:
+    return made("alicloud:ram/policy:Policy", policyDocument=document(action, resource))
+
+
+def role(principal: str) -> Resource:
+    text = f'{{"Statement": [{{"Action": "sts:AssumeRole", "Effect": "Allow", "Principal": {principal}}}]}}'
+    return made("alicloud:ram/role:Role", assumeRolePolicyDocument=text)
+
+
+def subscribed(**changes: object) -> Resource:
+    return made(
+        INSTANCE, **{"instanceChargeType": "PrePaid", "forceDelete": True, "includeDataDisks": False, **changes}
+    )
+
+
+SECRETS = "acs:oos:ap-southeast-1:*:secretparameter/open-webui-dev/admin-password"
+KEY = "LTAI" + "5tExampleExample"
+
+# rule -> (each of these breaks it, each of these keeps it)
+CASES: dict[str, tuple[list[Resource], list[Resource]]] = {
+    "group-names-its-ports": (
+        [opening("-1/-1", "10.0.0.0/8"), opening("1/65535", "10.0.0.1/32"), opening("443/443", ipProtocol="all")],
+        [opening("443/443"), opening("-1/-1", type="egress"), opening("-1/-1", policy="drop"), opening(UNKNOWN)],
+    ),
+    "no-public-shell": (
+        [
+            opening("22/22"),
+            opening("3389/3389"),
+            opening("20/30"),
+            opening("22/22", None),
+            opening("22/22", None, ipv6CidrIp="::/0"),
+            opening("22/22", "128.0.0.0/1"),
+            opening("-1/-1"),
+        ],
+        [opening("22/22", "203.0.113.0/24"), opening("443/443"), opening("22/22", None, sourceSecurityGroupId="sg-1")],
+    ),
+    "no-open-model-server": (
+        [opening("11434/11434", "10.0.0.0/8"), opening("8080/8080", "10.0.0.5/32"), opening("8000/9000")],
+        [opening("443/443"), opening("80/80")],
+    ),
+    "only-web-is-public": (
+        [opening("8443/8443"), opening("80/81"), opening("5000/5000", None, ipv6CidrIp="::/0")],
+        [opening("80/80"), opening("443/443"), opening("8443/8443", "10.0.0.0/8")],
+    ),
+    "page-not-for-everyone": ([opening("443/443")], [opening("443/443", "203.0.113.0/24"), opening("80/80")]),
+    "group-members-apart": (
+        [made(GROUP), made(GROUP, innerAccessPolicy="Accept")],
+        [made(GROUP, innerAccessPolicy="Drop")],
+    ),
+    "system-disk-encrypted": ([made(INSTANCE)], [made(INSTANCE, systemDiskEncrypted=True)]),
+    "data-disk-encrypted": (
+        [made(DISK), made("alicloud:ecs/disk:Disk", encrypted=False), made(INSTANCE, dataDisks=[{"size": 20}])],
+        [made(DISK, encrypted=True), made(INSTANCE)],
+    ),
+    "data-disk-own-key": ([made(DISK)], [made(DISK, kmsKeyId="key-1")]),
+    "data-outlives-instance": (
+        [made(DISK), made(DISK, deleteWithInstance=True), made(INSTANCE, dataDisks=[{"encrypted": True}])],
+        [made(DISK, deleteWithInstance=False)],
+    ),
+    "data-disk-protected": ([made(DISK)], [replace(made(DISK), protect=True)]),
+    "metadata-needs-token": (
+        [made(INSTANCE), made(INSTANCE, httpTokens="optional")],
+        [made(INSTANCE, httpTokens="required")],
+    ),
+    "no-address-of-its-own": (
+        [made(INSTANCE, internetMaxBandwidthOut=5), made(INSTANCE, allocatePublicIp=True)],
+        [made(INSTANCE, internetMaxBandwidthOut=0)],
+    ),
+    "instance-in-vpc": ([made(INSTANCE)], [made(INSTANCE, vswitchId=UNKNOWN)]),
+    "no-login": ([made(INSTANCE, password="x"), made(INSTANCE, keyName="me")], [made(INSTANCE)]),
+    "protected-twice": (
+        [made(INSTANCE, deletionProtection=True)],
+        [replace(made(INSTANCE, deletionProtection=True), protect=True), made(INSTANCE, deletionProtection=False)],
+    ),
+    "instance-kept-running": ([made(INSTANCE)], [made(INSTANCE, status="Running")]),
+    "policy-is-narrow": (
+        [
+            policy("*", SECRETS),
+            policy("oos:*", SECRETS),
+            policy("oos:GetSecretParameter", "*"),
+            policy("oos:GetSecretParameter", "acs:oos:ap-southeast-1:*:secretparameter/*"),
+        ],
+        [
+            policy("oos:GetSecretParameter", SECRETS),
+            policy("cms:PutCustomMetric", "*"),
+            made("alicloud:ram/policy:Policy", policyDocument=UNKNOWN),
+        ],
+    ),
+    "no-system-policy": (
+        [
+            made(
+                "alicloud:ram/rolePolicyAttachment:RolePolicyAttachment",
+                policyType="System",
+                policyName="AliyunOOSFullAccess",
+            )
+        ],
+        [made("alicloud:ram/rolePolicyAttachment:RolePolicyAttachment", policyType="Custom", policyName="mine")],
+    ),
+    "role-trusts-one-service": (
+        [role('{"RAM": ["acs:ram::1:root"]}'), role('{"Service": ["ecs.aliyuncs.com", "fc.aliyuncs.com"]}')],
+        [role('{"Service": ["ecs.aliyuncs.com"]}'), role('{"Service": "oos.aliyuncs.com"}')],
+    ),
+    "no-long-lived-credentials": (
+        [made("alicloud:ram/accessKey:AccessKey"), made("alicloud:ram/user:User")],
+        [role('{"Service": "ecs.aliyuncs.com"}')],
+    ),
+    "software-pinned": (
+        [
+            running("docker pull ghcr.io/open-webui/open-webui:main"),
+            running("image: ollama/ollama:latest"),
+            running("curl -fsSL https://ollama.com/install.sh | sh"),
+            running("wget https://github.com/o/r/releases/latest/download/x"),
+        ],
+        [running("docker pull ghcr.io/open-webui/open-webui@sha256:0123"), running("the latest: release")],
+    ),
+    "no-secret-in-user-data": (
+        [running(f"key={KEY}"), running("-----BEGIN RSA PRIVATE KEY-----"), running('password: "correct-horse"')],
+        [running('password = "${PASSWORD}"'), running("LTAI")],
+    ),
+    "parts-as-you-go": (
+        [
+            made("alicloud:ecs/eipAddress:EipAddress", paymentType="Subscription"),
+            made(DISK, paymentType="Subscription"),
+        ],
+        [made("alicloud:ecs/eipAddress:EipAddress", paymentType="PayAsYouGo"), made(DISK)],
+    ),
+    "subscription-can-end": (
+        [
+            subscribed(forceDelete=None),
+            subscribed(includeDataDisks=None),
+            subscribed(spotStrategy="SpotAsPriceGo"),
+            subscribed(deletionProtection=True),
+        ],
+        [subscribed(), made(INSTANCE, instanceChargeType="PostPaid")],
+    ),
+    "tagged": ([made(DISK), made(DISK, tags={**LABELS, "stack": ""})], [made(DISK, tags=LABELS), made(GROUP_RULE)]),
+}
+
+
+def broken(
+    *resources: Resource, today: date = TODAY, asked: Demands | None = None, cost: Money | None = None
+) -> set[str]:
+    found = check(resources, "dev", asked=asked or Demands(), today=today, monthly_cost=cost)
+    return {finding.rule for finding in found if finding.allowed is None}
+
+
+@pytest.mark.parametrize(("rule", "resource"), [(rule, bad) for rule, (bads, _) in CASES.items() for bad in bads])
+def test_what_breaks_a_rule_is_found(rule, resource):
+    assert rule in broken(resource)
+
+
+@pytest.mark.parametrize(("rule", "resource"), [(rule, good) for rule, (_, goods) in CASES.items() for good in goods])
+def test_what_keeps_a_rule_is_not(rule, resource):
+    assert rule not in broken(resource)
+
+
+def test_a_disk_without_a_snapshot_policy_is_found_and_one_with_it_is_not():
+    disk = made(DISK)
+    assert "data-disk-snapshots" in broken(disk)
+    assert "data-disk-snapshots" not in broken(disk, replace(made(ATTACHMENT), depends_on=(disk.urn,)))
+
+
+def test_a_monthly_limit_counts_where_a_price_is_known():
+    limit = Demands(monthly_limit=Money(amount=5000, currency="CNY"))
+    assert "within-monthly-limit" in broken(asked=limit, cost=Money(amount=5001, currency="CNY"))
+    assert "within-monthly-limit" in broken(asked=limit, cost=Money(amount=1, currency="USD"))
+    assert "within-monthly-limit" not in broken(asked=limit, cost=Money(amount=5000, currency="CNY"))
+    assert "within-monthly-limit" not in broken(asked=limit)
+
+
+def test_a_stack_may_require_tags_of_its_own():
+    disk = made(DISK, tags=LABELS)
+    assert "tagged" in broken(disk, asked=Demands(required_tags=("team",)))
+    assert "tagged" not in broken(made(DISK, tags={**LABELS, "team": "a"}), asked=Demands(required_tags=("team",)))
+
+
+def test_an_exception_holds_for_its_rule_and_resource_up_to_its_last_day():
+    leave = Leave(rule="no-public-shell", resource="it", reason="a vendor's visit", until=TODAY)
+    assert "no-public-shell" not in broken(opening("22/22"), asked=Demands(allow=(leave,)))
+    assert "no-public-shell" in broken(opening("22/22"), asked=Demands(allow=(replace(leave, resource="other"),)))
+    assert "only-web-is-public" in broken(opening("22/22"), asked=Demands(allow=(leave,)))
+
+
+def test_an_exception_past_its_end_fails_by_itself():
+    leave = Leave(rule="no-public-shell", resource="it", reason="a vendor's visit", until=TODAY)
+    asked, tomorrow = Demands(allow=(leave,)), date(2026, 11, 25)
+    assert broken(opening("22/22"), asked=asked, today=tomorrow) >= {"no-public-shell", "exceptions-current"}
+    assert broken(asked=asked, today=tomorrow) == {"exceptions-current"}
+    assert broken(asked=asked) == set()
+
+
+def test_an_allowed_finding_is_told_with_its_reason_and_stops_nothing():
+    leave = Leave(rule="no-public-shell", resource=None, reason="a vendor's visit", until=TODAY)
+    found = check([opening("22/22")], "dev", asked=Demands(allow=(leave,)), today=TODAY)
+    allowed = [finding for finding in found if finding.rule == "no-public-shell"]
+    assert [(finding.allowed, finding.stops) for finding in allowed] == [("a vendor's visit", False)]
+    assert allowed[0].as_json()["until"] == "2026-11-24"
+
+
+@pytest.mark.parametrize(
+    ("allow", "words"),
+    [
+        ({"rule": "no-such", "reason": "because we say so", "until": TODAY}, "no such rule"),
+        ({"rule": "no-login", "reason": "short", "until": TODAY}, "at least 10 characters"),
+        ({"rule": "no-login", "reason": "because we say so"}, "until"),
+        ({"rule": "no-login", "reason": "because we say so", "until": TODAY, "ever": 1}, "Extra inputs"),
+    ],
+)
+def test_a_malformed_exception_is_refused_with_its_place(allow, words):
+    with pytest.raises(DemandsError, match=r"stacks\.dev\.allow") as refused:
+        parse("dev", {"stacks": {"dev": {"allow": [allow]}}}, "stacks.yaml")
+    assert words in str(refused.value)
+
+
+def test_the_committed_file_is_read_and_a_stack_that_it_does_not_name_has_no_exceptions():
+    assert load("prod").required_tags == ("environment", "team")
+    assert load("another") == Demands()
+
+
+def test_every_rule_is_tried_both_ways():
+    elsewhere = {"data-disk-snapshots", "within-monthly-limit", "exceptions-current"}  # each has a test above
+    assert {rule.id for rule in RULES} == CASES.keys() | elsewhere
+    assert all(bads and goods for bads, goods in CASES.values())
+    assert len({rule.id for rule in RULES}) == len(RULES)
+
+
+def test_every_rule_says_what_it_covers_and_what_it_adds():
+    assert [rule.id for rule in RULES if not (rule.title and rule.why and (rule.covers or rule.beyond))] == []
+
+
+@pytest.mark.parametrize("stack", ["dev", "staging", "prod"])
+def test_a_committed_stack_breaks_no_mandatory_rule(stack):
+    found = policies.findings(record_stack(stack))
+    assert [finding for finding in found if finding.level is Level.MANDATORY] == []
+
+
+def test_what_is_packed_in_the_real_user_data_is_looked_into():
+    resources = {one.name: one for one in record_stack("dev").recording.resources}
+    texts = policies._declared(resources["box-instance"]).texts
+    assert any("box.json" in path for path in texts)
+
+
+def test_the_rule_about_tags_knows_every_type_that_takes_some():
+    taking = {type_ for type_ in effects.known_types() if "tags" in effects.inputs(type_)}
+    declared = {
+        one.type
+        for stack in ("dev", "staging", "prod")
+        for one in record_stack(stack).recording.resources
+        if one.custom
+    }
+    assert (taking & declared) - {"alicloud:cms/alarm:Alarm"} <= tags.TAGGED
+    assert taking >= tags.TAGGED
