@@ -29,7 +29,7 @@ RELEASE = """\
 #!/bin/sh
 # {name}, release {digest}
 set -eu
-python3 - <<'EOF'
+python3 -W ignore - <<'EOF'
 import base64, io, pathlib, shutil, sys, tarfile
 target = pathlib.Path("{target}")
 half = pathlib.Path("/var/lib/open-webui-box/{digest}.half")

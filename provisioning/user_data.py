@@ -19,7 +19,7 @@ write_files:
   encoding: b64
   content: {content}
 runcmd:
-- [python3, -c, "import tarfile; tarfile.open('{archive}').extractall('{target}')"]
+- [python3, -W, ignore, -c, "import tarfile; tarfile.open('{archive}').extractall('{target}')"]
 - [{target}/open-webui-box, install]
 """
 

@@ -82,6 +82,11 @@ class Box:
         return self.home / "programs" / f"{name}-{archive['version']}-{archive['sha256'][:12]}"
 
 
+def full(name: str) -> str:
+    """A model's name with its tag, as Ollama and Open WebUI list it."""
+    return name if ":" in name.rsplit("/", 1)[-1] else f"{name}:latest"
+
+
 def say(text: str) -> None:
     print(text, flush=True)
 

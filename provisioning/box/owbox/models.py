@@ -6,16 +6,11 @@ import subprocess
 import time
 from typing import Any
 
-from owbox.base import OLLAMA, Box, HttpError, StepError, TransientError, fetch_json, request, retry, say, write
+from owbox.base import OLLAMA, Box, HttpError, StepError, TransientError, fetch_json, full, request, retry, say, write
 
 HOPELESS = ("file does not exist", "invalid model name", "no space left", "not found")
 STALL_S = 300  # without a line from Ollama, which itself retries stalled parts for ever
 EVERY_S = 15
-
-
-def full(name: str) -> str:
-    """A name with its tag, as Ollama lists it."""
-    return name if ":" in name.rsplit("/", 1)[-1] else f"{name}:latest"
 
 
 def present() -> dict[str, Any]:

@@ -8,8 +8,7 @@ from http.client import HTTPSConnection
 from socket import create_connection
 from typing import Any
 
-from owbox.base import OLLAMA, Box, StepError, TransientError, fetch_json, run, say, wait_for, write
-from owbox.models import full
+from owbox.base import OLLAMA, Box, StepError, TransientError, fetch_json, full, run, say, wait_for, write
 from owbox.packages import driver
 from owbox.units import UnitError, settled, timeline
 
@@ -111,6 +110,12 @@ def closed(box: Box, trust: ssl.SSLContext) -> None:
     raise StepError("anonymous sign-up is not refused")
 
 
+def listed(box: Box, trust: ssl.SSLContext, token: str, model: str) -> bool:
+    """Whether people see the model. Asking also makes Open WebUI look again: it keeps the list of its start."""
+    models = json.loads(b"".join(call(box, trust, "/api/models", token=token)))["data"]
+    return any(found["id"] == model for found in models)
+
+
 def chat(box: Box, trust: ssl.SSLContext, token: str, model: str) -> str:
     """A streamed answer, as people get it."""
     question = [{"role": "user", "content": "Say hello."}]
@@ -134,7 +139,7 @@ def inference(box: Box, model: str) -> dict[str, Any]:
     answer = fetch_json(f"{OLLAMA}/api/generate", ask, timeout=600)
     speed = round(answer["eval_count"] / max(answer["eval_duration"], 1) * 1e9, 1)
     loaded = {entry["name"]: entry for entry in fetch_json(f"{OLLAMA}/api/ps")["models"]}
-    if not (entry := loaded.get(full(model))):
+    if not (entry := loaded.get(model)):
         raise TransientError(f"{model} is not in memory; loaded: {', '.join(loaded) or 'none'}")
     found = {"model": model, "tokensPerSecond": speed, "bytes": entry["size"], "gpuBytes": entry["size_vram"]}
     if box.spec["gpu"] is None:
@@ -148,12 +153,13 @@ def inference(box: Box, model: str) -> dict[str, Any]:
 
 
 def check(box: Box) -> dict[str, Any]:
-    model = box.spec["ollama"]["models"][0]["name"]
+    model = full(box.spec["ollama"]["models"][0]["name"])
     measured = wait_for("the model", 600, lambda: inference(box, model))
     trust, cert = trusted(box)
     wait_for("Open WebUI behind the proxy", 60, lambda: b"".join(call(box, trust, "/api/config")))
     closed(box, trust)
     token = wait_for("the admin's sign-in", 30, lambda: sign_in(box, trust), every=6)
+    wait_for(f"{model} in Open WebUI's list", 60, lambda: listed(box, trust, token, model), every=3)
     chat_words = wait_for("an answered chat", 120, lambda: chat(box, trust, token, model), every=5)
     say(f"{model} answered: {chat_words!r}")
     return {"certificate": cert, **measured}

@@ -53,8 +53,8 @@ def prove(box: Box) -> Any:
     """Start what does not run yet, and wait for the gate; its reason where it fails."""
     run("systemctl", "start", "--no-block", "open-webui-box.target")
     units.again("ready")
-    found = report(box)
-    if found.get("release") == box.digest and found["ok"]:
+    found = report(box) if report(box).get("release") == box.digest else {}
+    if found.get("ok"):
         return found
     log = "\n".join(found.get("log", []))
     raise StepError(f"{found.get('reason', 'the gate did not run')}\n--- {found.get('unit')}\n{log}")
@@ -65,6 +65,7 @@ def converge(box: Box, backup: Path | None = None) -> Any:
 
     Where a step fails the gate says so; what serves then has not been touched.
     """
+    run("systemctl", "reset-failed", "owbox-*")  # what gave up may try again
     units.again(*units.PREPARED)
     if all(units.record(box, step).get("ok") for step in units.PREPARED):
         restart(box, "ollama")
@@ -116,7 +117,7 @@ def change(old: Box, new: Box) -> Any:
         install(new)
         result = converge(new, backup)
     except (StepError, TransientError) as error:
-        say(f"release {new.digest} failed, going back to {old.digest}: {error}")
+        say(f"release {new.digest} failed, going back to {old.digest}: {str(error).splitlines()[0]}")
         if backup and backup.exists():
             database.order_put_back(new, backup)
             run("systemctl", "stop", *units.service("open-webui"), timeout=120)

@@ -18,6 +18,7 @@ from owbox.base import (
     Box,
     StepError,
     fetch_json,
+    full,
     retry,
     run,
     say,
@@ -89,10 +90,10 @@ def open_webui_environment(box: Box) -> dict[str, str]:
         "UVICORN_WORKERS": "1",
         "STATIC_DIR": "/tmp/static",  # noqa: S108  (the container's own tmpfs)
         "OLLAMA_BASE_URLS": OLLAMA,
-        "DEFAULT_MODELS": box.spec["ollama"]["models"][0]["name"],
+        "DEFAULT_MODELS": full(box.spec["ollama"]["models"][0]["name"]),
         "BYPASS_MODEL_ACCESS_CONTROL": "true",
         "RAG_EMBEDDING_ENGINE": "ollama",
-        "RAG_EMBEDDING_MODEL": box.spec["ollama"]["embedding_model"]["name"],
+        "RAG_EMBEDDING_MODEL": full(box.spec["ollama"]["embedding_model"]["name"]),
         "RAG_OLLAMA_BASE_URL": OLLAMA,
         "OFFLINE_MODE": "true",
         "ENABLE_VERSION_UPDATE_CHECK": "false",
@@ -170,7 +171,8 @@ def become(box: Box, name: str) -> None:
     if name == "open-webui":
         subprocess.run(["docker", "rm", "-f", "open-webui"], capture_output=True, check=False)  # left by a hard stop
     program = shutil.which(launch.argv[0]) or launch.argv[0]
-    environment = {**launch.environment, MARK: fingerprint(box, name, launch)}
+    systemd = {name: value for name, value in os.environ.items() if name == "NOTIFY_SOCKET"}
+    environment = {**launch.environment, **systemd, MARK: fingerprint(box, name, launch)}
     os.execve(program, launch.argv, environment)  # noqa: S606  (becoming it is the point)
 
 

@@ -56,15 +56,16 @@ def settled(box: Box) -> bool:
 
 
 def timeline(box: Box) -> dict[str, dict[str, float]]:
-    """Start, end and duration of each step in seconds since the first one began: overlaps are visible."""
-    spans = {}
-    for name, unit in states().items():
-        if name in SERVICES:
-            start, end = (int(unit[f"{key}TimestampMonotonic"]) / 1e6 for key in ("InactiveExit", "ActiveEnter"))
-        else:
-            start, end = record(box, name)["start"], record(box, name)["end"]
-        spans[name] = (start, end)
+    """Start, end and duration in seconds since the first step of this run began; overlaps are visible.
+
+    A service that went on running through a change is not in it.
+    """
+    spans = {name: (record(box, name)["start"], record(box, name)["end"]) for name in STEPS}
     first = min(start for start, _ in spans.values())
+    for name, unit in states(*SERVICES).items():
+        start, end = (int(unit[f"{key}TimestampMonotonic"]) / 1e6 for key in ("InactiveExit", "ActiveEnter"))
+        if start >= first:
+            spans[name] = (start, end)
     return {
         name: {"start": round(start - first, 2), "end": round(end - first, 2), "seconds": round(end - start, 2)}
         for name, (start, end) in sorted(spans.items(), key=lambda item: item[1])
