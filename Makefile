@@ -8,7 +8,7 @@ CODE += $(wildcard __main__.py)
 PIN = $(word 1,$(shell cat $(1) | cksum))
 RUNTIME := .venv/.runtime-$(call PIN,requirements.txt)
 DEV := .venv/.dev-$(call PIN,requirements.txt requirements-ops.txt requirements-dev.txt)
-PIP := .venv/bin/python -m pip --quiet --disable-pip-version-check install --no-compile -r
+PIP := .venv/bin/python -m pip --quiet --disable-pip-version-check install -r
 
 .DEFAULT_GOAL := help
 .PHONY: help venv preview test lint types unit fmt sandbox sandbox-down rehearse clean

@@ -28,7 +28,7 @@ def document_of(revision: str, stack: str, root: Path = ROOT) -> dict[str, Any] 
         done = subprocess.run(
             [sys.executable, "-m", "ops", "preview", "--stack", stack, "--json"],
             cwd=tree,
-            env={key: value for key, value in os.environ.items() if not key.startswith("PYTHON")},
+            env={key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PYTHONSAFEPATH")},
             capture_output=True,
             text=True,
             check=False,
