@@ -9,6 +9,9 @@ from typing import Annotated
 
 import typer
 
+from ops import cloud_cli
+from ops.options import Json, Stack
+
 app = typer.Typer(
     help="What an operator runs around `pulumi up`.",
     no_args_is_help=True,
@@ -16,8 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Stack = Annotated[str, typer.Option(help="The stack: reads Pulumi.NAME.yaml.", metavar="NAME")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, for machines.")]
+app.add_typer(cloud_cli.app)
 
 
 @app.callback()

@@ -1,3 +1,6 @@
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
 from tests import engine
@@ -6,3 +9,11 @@ from tests import engine
 @pytest.fixture
 def deploy() -> engine.Deploy:
     return engine.deploy
+
+
+@pytest.fixture
+def operator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
+    from tests.openapi import operator as operators  # noqa: PLC0415 - the SDKs take a second, most tests need none
+
+    with operators.operator(tmp_path, monkeypatch) as made:
+        yield made

@@ -1,0 +1,89 @@
+"""`ops start`, `stop` and `restart`: say what it means, ask, do it, and wait until it is so."""
+
+from typing import Any, Final
+
+from infra.settings import Settings
+from ops import instance, stack_settings, terminal
+from ops.cloud.client import Cloud
+from ops.cloud.errors import OpsError
+from ops.instance import Instance
+
+WAIT_S: Final = 600.0
+POLL_S: Final = 3.0
+MEANING: Final = {
+    "start": "starts the instance; billing of a pay-as-you-go machine begins again",
+    "stop": "stops the instance: nobody can use the service until it is started again",
+    "restart": "restarts the instance: the service is away for some minutes",
+}
+STOP_CHARGING: Final = (
+    "its vCPUs and GPU are given back and no longer billed (disks and address are);\n"
+    "    if the zone has none left, it cannot start again: --keep keeps and pays them"
+)
+
+
+def run(what: str, stack: str, *, keep: bool, yes: bool, as_json: bool) -> int:
+    """Start, stop or restart the stack's instance; return the exit status."""
+
+    def command() -> int:
+        settings = stack_settings.load(stack)
+        cloud = Cloud(settings.region)
+        document = power(what, settings, cloud, keep=keep, yes=yes)
+        terminal.emit(document, lambda shown: _text(shown, stack), as_json=as_json)
+        return terminal.OK
+
+    return terminal.guarded(command)
+
+
+def power(what: str, settings: Settings, cloud: Cloud, *, keep: bool, yes: bool) -> dict[str, Any]:
+    """The document of ops/schemas/power.json. Raises OpsError where the machine does not get there in ten minutes."""
+    found = instance.required(cloud, settings)
+    goal = "Stopped" if what == "stop" else "Running"
+    changed = False
+    if what == "restart" or found.status != goal:
+        changed = terminal.confirmed(_announced(what, found, keep=keep), yes=yes)
+        if changed:
+            _ask_cloud(what, cloud, found, keep=keep)
+            found = _wait(what, goal, settings, cloud)
+    return {"stack": settings.stack, "instanceId": found.id, "status": found.status, "changed": changed}
+
+
+def _announced(what: str, found: Instance, *, keep: bool) -> str:
+    text = f"{found.id} ({found.facts.get('InstanceType')}, {found.status}): {what} {MEANING[what]}"
+    return f"{text};\n    {STOP_CHARGING}" if what == "stop" and _gives_back(found, keep=keep) else text
+
+
+def _gives_back(found: Instance, *, keep: bool) -> bool:
+    return not keep and found.facts.get("InstanceChargeType") == "PostPaid"
+
+
+def _ask_cloud(what: str, cloud: Cloud, found: Instance, *, keep: bool) -> None:
+    if what == "start":
+        cloud.call("ecs", "StartInstance", InstanceId=found.id)
+    elif what == "restart":
+        cloud.call("ecs", "RebootInstance", InstanceId=found.id)
+    else:
+        mode = "StopCharging" if _gives_back(found, keep=keep) else None
+        if keep and found.facts.get("InstanceChargeType") == "PostPaid":
+            mode = "KeepCharging"
+        cloud.call("ecs", "StopInstance", InstanceId=found.id, StoppedMode=mode)
+
+
+def _wait(what: str, goal: str, settings: Settings, cloud: Cloud) -> Instance:
+    left = what != "restart"
+
+    def poll() -> tuple[Instance | None, str]:
+        nonlocal left
+        found = instance.required(cloud, settings)
+        left = left or found.status != goal  # a restart begins where it ends: wait until it has gone down
+        return (found if left and found.status == goal else None), found.status
+
+    try:
+        return terminal.wait_for(what, poll, timeout_s=WAIT_S, every_s=POLL_S)
+    except OpsError as error:
+        raise OpsError(f"{error}\n    fix: python -m ops status --stack {settings.stack}") from error
+
+
+def _text(document: terminal.Document, stack: str) -> str:
+    changed = "" if document["changed"] else " (nothing changed)"
+    hint = f"next: python -m ops status --stack {stack}"
+    return f"{document['instanceId']} is {document['status']}{changed}\n{hint}"

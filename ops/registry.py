@@ -1,0 +1,124 @@
+"""Container and model registries: manifests and blobs over the distribution protocol, anonymous tokens included."""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from ops.cloud.client import load
+from ops.cloud.errors import OpsError
+
+MODELS: Final = "registry.ollama.ai"
+TIMEOUT_S: Final = (10, 30)  # to connect, between two pieces
+PIECE: Final = 1 << 20
+INDEX_TYPES: Final = (
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+)
+MANIFEST_TYPES: Final = (
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
+)
+
+
+class RegistryError(OpsError):
+    """A registry that does not answer, or with something else."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Something in a registry: `target` is a tag or a digest."""
+
+    host: str
+    repository: str
+    target: str
+
+    @property
+    def path(self) -> str:
+        """Of its manifest, below the host."""
+        return f"v2/{self.repository}/manifests/{self.target}"
+
+
+def model_reference(source: str) -> Reference:
+    """Where Ollama finds a model: `qwen3:8b` is `library/qwen3` in its own registry, tag `8b`."""
+    parts = source.split("/")
+    host = parts.pop(0) if len(parts) > 1 and re.search(r"[.:]", parts[0]) else MODELS
+    name, _, tag = parts[-1].partition(":")
+    folders = parts[:-1] or ["library"]
+    return Reference(host, "/".join([*folders, name]), tag or "latest")
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A manifest's very bytes, so that its digest stays what it is."""
+
+    content: bytes
+    media_type: str
+
+    @property
+    def digest(self) -> str:
+        """sha256:…"""
+        return f"sha256:{hashlib.sha256(self.content).hexdigest()}"
+
+    @property
+    def document(self) -> Any:
+        """Its JSON."""
+        return json.loads(self.content)
+
+
+@dataclass(frozen=True)
+class Registry:
+    """One host. `scheme` is http only for a registry on this machine."""
+
+    host: str
+    scheme: str = "https"
+    _tokens: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
+
+    def manifest(self, repository: str, target: str) -> Manifest:
+        """Raises RegistryError."""
+        accept = ", ".join((*INDEX_TYPES, *MANIFEST_TYPES))
+        answer = self._get(repository, f"manifests/{target}", {"Accept": accept}, stream=False)
+        found = Manifest(answer.content, str(answer.headers.get("Content-Type", MANIFEST_TYPES[0])).split(";")[0])
+        if target.startswith("sha256:") and found.digest != target:
+            raise RegistryError(f"{self.host}/{repository}: the manifest is {found.digest}, not {target}")
+        return found
+
+    def blob(self, repository: str, digest: str) -> Iterator[bytes]:
+        """The pieces of a blob; the caller checks what they add up to. Raises RegistryError."""
+        with self._get(repository, f"blobs/{digest}", {}, stream=True) as answer:
+            yield from answer.iter_content(PIECE)
+
+    def _get(self, repository: str, what: str, headers: dict[str, str], *, stream: bool) -> Any:
+        requests = load("requests")
+        url = f"{self.scheme}://{self.host}/v2/{repository}/{what}"
+        try:
+            answer = self._send(requests, url, repository, headers, stream=stream)
+            if answer.status_code == 401 and repository not in self._tokens:
+                self._tokens[repository] = self._token(requests, answer.headers.get("WWW-Authenticate", ""), repository)
+                answer = self._send(requests, url, repository, headers, stream=stream)
+        except requests.RequestException as error:
+            raise RegistryError(f"{url}: {type(error).__name__}: {error}") from error
+        if answer.status_code != 200:
+            raise RegistryError(f"{url}: HTTP {answer.status_code}")
+        return answer
+
+    def _send(self, requests: Any, url: str, repository: str, headers: dict[str, str], *, stream: bool) -> Any:
+        token = self._tokens.get(repository)
+        signed = {**headers, "Authorization": f"Bearer {token}"} if token else headers
+        return requests.get(url, headers=signed, stream=stream, timeout=TIMEOUT_S)
+
+    def _token(self, requests: Any, challenge: str, repository: str) -> str:
+        """Anonymous: what `WWW-Authenticate: Bearer realm=…,service=…` asks for."""
+        fields = dict(re.findall(r'(\w+)="([^"]*)"', challenge))
+        if "realm" not in fields:
+            raise RegistryError(f"{self.host} wants an account: {challenge or 'HTTP 401'}")
+        query = {
+            "scope": f"repository:{repository}:pull",
+            **({"service": fields["service"]} if "service" in fields else {}),
+        }
+        answer = requests.get(fields["realm"], params=query, timeout=TIMEOUT_S)
+        answer.raise_for_status()
+        body = answer.json()
+        return str(body.get("token") or body.get("access_token"))

@@ -1,0 +1,162 @@
+"""`ops quote` against the stand-in of the cloud."""
+
+from decimal import Decimal
+
+import pytest
+
+from ops import price
+from ops.cloud.client import Cloud
+from tests.openapi import region
+from tests.openapi.operator import Operator
+from tests.openapi.server import Fault
+
+
+def lines(document):
+    return {line["what"]: line for line in document["lines"]}
+
+
+def test_pay_as_you_go_is_shown_per_hour_and_per_730_hours(operator: Operator):
+    document = operator.document("quote")
+    instance = lines(document)["instance"]
+    assert instance == {
+        "what": "instance",
+        "unit": "hour",
+        "original": 1.34,
+        "discount": 0.134,
+        "price": 1.206,
+        "perMonth": 880.38,
+    }
+    assert document["currency"] == "USD"
+    assert document["totals"]["perHour"] == pytest.approx(1.206 + 0.01836 + 0.036738)
+    assert document["totals"]["perMonth"] == pytest.approx(730 * document["totals"]["perHour"], abs=1e-4)
+    assert document["totals"]["inAdvance"] is None
+
+
+def test_traffic_is_a_price_per_gb_and_in_no_sum(operator: Operator):
+    traffic = lines(operator.document("quote"))["traffic to the internet"]
+    assert (traffic["unit"], traffic["price"], traffic["perMonth"]) == ("GB", 0.117, None)
+
+
+def test_discounts_are_the_clouds_own_words(operator: Operator):
+    assert operator.document("quote")["discounts"] == ["Contract_10 percent off ECS"]
+
+
+def test_what_no_action_prices_is_named_and_not_guessed(operator: Operator):
+    operator.write_stack(dataDisk__snapshots={"hours": [3]}, publicAddress__charge="byBandwidth")
+    document = operator.document("quote")
+    assert [entry["what"] for entry in document["unpriced"]] == [
+        "elastic address, its own fee",
+        "bandwidth of 100 Mbit/s",
+        "snapshots, per GiB and month",
+    ]
+    assert "traffic to the internet" not in lines(document)
+
+
+@pytest.mark.parametrize(("months", "unit", "period"), [(6, "Month", "6"), (12, "Year", "1"), (36, "Year", "3")])
+def test_a_subscription_is_priced_for_its_period(operator: Operator, months: int, unit: str, period: str):
+    operator.write_stack(billing__mode="subscription", billing__months=months)
+    document = operator.document("quote")
+    asked = operator.api.called("DescribePrice")[0]
+    assert (asked["PriceUnit"], asked["Period"]) == (unit, period)
+    instance = lines(document)["instance"]
+    assert instance["unit"] == f"{months} months"
+    assert instance["perMonth"] == pytest.approx(instance["price"] / months, abs=1e-4)
+    assert lines(document)["data disk"]["unit"] == "hour"  # it stays pay-as-you-go
+    assert document["totals"]["inAdvance"] == pytest.approx(instance["price"] + lines(document)["system disk"]["price"])
+
+
+def test_spot_shows_the_price_now_and_its_history_over_all_pages(operator: Operator):
+    operator.write_stack(instance__spot={"maxHourlyPrice": 0.3})
+    spot = operator.document("quote")["spot"]
+    assert spot["now"] == pytest.approx(1.34 * 0.3 * 0.9)
+    assert spot["wouldStart"] is False
+    assert spot["history"] == {"days": 29, "samples": 3, "lowest": 0.38, "median": 0.41, "highest": 0.52}
+    assert len(operator.api.called("DescribeSpotPriceHistory")) == 2
+    assert operator.api.called("DescribePrice")[0]["ZoneId"] == region.ZONE
+
+
+def test_parts_that_do_not_add_up_give_way_to_the_total():
+    part = {"Resource": "instanceType", "OriginalPrice": 1, "TradePrice": 1}
+    body = {
+        "PriceInfo": {
+            "Price": {
+                "Currency": "USD",
+                "OriginalPrice": 3,
+                "TradePrice": 2,
+                "DetailInfos": {"DetailInfo": [part]},
+            }
+        }
+    }
+    (line,) = price.read(body, "all of it", months=None).lines
+    assert (line.what, line.price, line.discount) == ("all of it", Decimal(2), Decimal(1))
+
+
+def test_an_answer_without_a_price_is_said_and_not_taken_for_nothing(operator: Operator):
+    operator.region.remove["DescribePrice"] = ("PriceInfo", "Price", "TradePrice")
+    result = operator.run("quote")
+    assert result.exit_code == 1
+    assert "no price of: instance" in result.stderr
+    assert not result.stdout
+
+
+def test_discounts_and_details_may_be_missing(operator: Operator):
+    operator.region.remove["DescribePrice"] = ("PriceInfo", "Rules")
+    assert operator.document("quote")["discounts"] == ["Contract_10 percent off ECS"]  # of the details
+    operator.region.remove["DescribePrice"] = ("PriceInfo", "Price", "DetailInfos")
+    assert "instance ecs.gn7i-c8g1.2xlarge with system disk" in lines(operator.document("quote"))
+
+
+def test_types_are_compared_by_price_with_their_stock(operator: Operator):
+    document = operator.document("quote", "--compare")
+    assert [row["type"] for row in document["types"]] == [
+        "ecs.gn7i-c8g1.2xlarge",
+        "ecs.gn7i-c16g1.4xlarge",
+        "ecs.gn6i-c4g1.xlarge",
+        "ecs.gn8is.2xlarge",
+    ]
+    first = document["types"][0]
+    assert first["zones"] == [
+        {"zone": region.ZONE, "stock": "WithStock"},
+        {"zone": region.OTHER_ZONE, "stock": "ClosedWithStock"},
+    ]
+    assert first["perMonthAndGpuGib"] == pytest.approx(first["perMonth"] / 24, abs=1e-4)
+    left_out = {entry["type"]: entry["why"] for entry in document["leftOut"]}
+    assert left_out["ecs.gn8v.4xlarge"] == "not sold in ap-southeast-1 with this billing"
+
+
+def test_types_too_small_for_a_model_are_left_out_with_the_reason(operator: Operator):
+    operator.write_stack(models=["llama3.3:70b"], instance__type="ecs.gn7e-c16g1.8xlarge")
+    left_out = {entry["type"]: entry["why"] for entry in operator.document("quote", "--compare")["leftOut"]}
+    assert left_out["ecs.gn7i-c8g1.2xlarge"] == "too little GPU memory for llama3.3:70b"
+
+
+def test_a_type_without_a_price_does_not_end_the_comparison(operator: Operator):
+    operator.api.faults["DescribePrice"] = [
+        Fault(400, "InvalidSystemDiskCategory.ValueNotSupported", "The disk category is not supported.")
+    ]
+    document = operator.document("quote", "--compare")
+    assert len(document["types"]) == 3
+    assert any("InvalidSystemDiskCategory" in entry["why"] for entry in document["leftOut"])
+
+
+def test_the_preview_gets_the_quotes_lines_where_credentials_exist(operator: Operator, monkeypatch: pytest.MonkeyPatch):
+    from ops import quote, show, stack_settings  # noqa: PLC0415 - after the fixture has set the stage
+
+    settings = stack_settings.load("dev")
+    monkeypatch.setattr(quote, "credentials_likely", lambda: False)
+    assert quote.for_preview(settings) is None
+    monkeypatch.setattr(quote, "credentials_likely", lambda: True)
+    assert "traffic to the internet" in show.plain(quote.for_preview(settings) or "")
+    operator.api.faults["DescribePrice"] = [region.FORBIDDEN]
+    assert "no price: ecs:DescribePrice: Forbidden.RAM" in show.plain(quote.for_preview(settings) or "")
+
+
+def test_two_currencies_are_never_summed():
+    one, other = (price.Priced(currency=name, lines=(), rules=()) for name in ("CNY", "USD"))
+    with pytest.raises(Exception, match="several currencies: CNY, USD"):
+        price.common_currency([one, other])
+
+
+def test_a_client_is_made_once_per_service():
+    cloud = Cloud("ap-southeast-1")
+    assert cloud == Cloud("ap-southeast-1")
