@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
 
-from sandbox import disks, guest, machine, network
+from sandbox import checkpoint, disks, guest, machine, network
 from sandbox.hardware import CommandResult, HardwareError, IngressRule, MachineSpec
 from sandbox.lifecycle import STATE, keep_machines_in_memory, remove, start_services
 from sandbox.process import await_condition
@@ -69,6 +69,7 @@ class Region:
             record = RegionRecord(
                 name=name, index=network.claim_slot(name) if index is None else index, sources=Sources.of(parts)
             )
+            _refuse_other_parts(store, record)
             write(store.region, record)
             keep_machines_in_memory(store)
             network.create_region(name, record.index)
@@ -190,6 +191,15 @@ class Region:
         """What goes wrong from now on in the outside world, instead of what went wrong so far."""
         write_bytes(self._store.faults, FAULTS.dump_json(tuple(faults)))
 
+    def save(self, label: str) -> None:
+        """Keep the state of all machines and disks under `label`; the machines must be off."""
+        checkpoint.save(self._store, label)
+
+    def restore(self, label: str) -> None:
+        """Go back to the state kept under `label`; the machines must be off."""
+        checkpoint.restore(self._store, label)
+        self._apply_rules()
+
     # Disks
 
     def create_disk(self, disk_id: str, size_gib: int, snapshot: Path | None = None) -> None:
@@ -309,6 +319,16 @@ class Region:
 
     def _apply_rules(self) -> None:
         network.apply_rules(self._record.name, self._store)
+
+
+def _refuse_other_parts(store: Store, record: RegionRecord) -> None:
+    """An overlay does not survive a change of what lies below it, nor a registry one of its storage."""
+    known = store.read_region()
+    if known is not None and known.sources != record.sources:
+        raise HardwareError(
+            f"sandbox {record.name} was made of other parts ({known.sources.root}) than those built now "
+            f"({record.sources.root}): take it down and up again (make sandbox-down sandbox)"
+        )
 
 
 @contextmanager

@@ -171,6 +171,20 @@ def test_a_new_system_disk_boots_the_new_user_data_and_keeps_the_data_disk(regio
     assert sh(region, f"cat /root/seed; echo; test ! -e /data; mount {DEVICE} /mnt; cat /mnt/file") == "second\nkept"
 
 
+def test_a_restored_machine_and_disk_are_as_they_were_kept(region: Region) -> None:
+    with pytest.raises(HardwareError, match="must be off"):
+        region.save("ready")
+    region.stop_machine(INSTANCE)
+    region.save("ready")
+    region.start_machine(INSTANCE)
+    sh(region, f"rm /root/seed; mount {DEVICE} /mnt; rm /mnt/file; sync")
+    region.kill_machine(INSTANCE)
+    region.restore("ready")
+    region.start_machine(INSTANCE)
+    assert sh(region, f"cat /root/seed; echo; mount {DEVICE} /mnt; cat /mnt/file") == "second\nkept"
+    assert "running" in sh(region, "systemctl is-system-running --wait")
+
+
 def test_a_machine_cannot_set_the_clock_of_the_host(region: Region) -> None:
     assert region.run_command(INSTANCE, b"date -s 2030-01-01", 10).exit_code != 0
 
