@@ -5,6 +5,7 @@ API serves the program from this process, and `PULUMI_DEBUG_PROVIDERS` leads `al
 (facts/engine.md, last part).
 """
 
+import logging
 import os
 import re
 import runpy
@@ -138,7 +139,11 @@ class Engine:
         return Outcome(changes=_counts(result.summary.resource_changes if result.summary else None))
 
     def destroy(self, on_event: OnEvent | None = None) -> Outcome:
-        """Delete everything in the state."""
+        """Delete everything in the state, after a preview as the CLI makes one: it is what refuses protected
+        resources before anything is gone.
+        """
+        with self._reporting("destroy", None) as tell:
+            self._opened.preview_destroy(on_event=tell, on_output=self._log)
         with self._reporting("destroy", on_event) as tell:
             result = self._opened.destroy(on_event=tell, on_output=self._log)
         return Outcome(changes=_counts(result.summary.resource_changes))
@@ -243,6 +248,8 @@ class Engine:
             if on_event is not None:
                 on_event(event)
 
+        # When an operation fails, the engine goes before the program has ended; its complaints tell nothing.
+        logging.getLogger("grpc._server").setLevel(logging.CRITICAL)
         try:
             yield tell
         except automation_errors.CommandError as error:

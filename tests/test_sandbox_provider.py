@@ -8,7 +8,7 @@ import pytest
 
 from infra.effects import known_types
 from sandbox.hardware import IngressRule
-from sandbox.provider import address, identity, network, operations, storage
+from sandbox.provider import address, identity, monitoring, network, operations, storage
 from sandbox.provider.checks import check
 from sandbox.provider.diff import changed, replacing
 from sandbox.provider.errors import CloudError, HalfMadeError
@@ -134,7 +134,7 @@ AT_UP: dict[str, tuple[Callable[[Region], object], str]] = {
         "InvalidParameter",
     ),
     "an alarm without an escalation": (
-        lambda r: r.make(operations.ALARM, name="a", project="acs_ecs_dashboard", metric="m", contactGroups=[]),
+        lambda r: r.make(monitoring.ALARM, name="a", project="acs_ecs_dashboard", metric="m", contactGroups=[]),
         "InvalidParameter",
     ),
     "a second role of the name": (lambda r: [r.role(), r.role()], "EntityAlreadyExists.Role"),
@@ -481,6 +481,17 @@ def test_a_command_needs_a_running_instance(region: Region) -> None:
 def test_commands_and_invocations_have_no_update_path() -> None:
     assert KINDS[operations.COMMAND].update is None
     assert KINDS[operations.INVOCATION].update is None
+
+
+def test_timers_are_updated_only_beside_something_that_is_sent(region: Region) -> None:
+    id_ = region.make(operations.ROS_STACK, stackName="timers", templateBody='{"a": 1}')
+    region.change(operations.ROS_STACK, id_, templateBody='{"a": 2}')
+    assert region.outputs(operations.ROS_STACK, id_)["templateBody"] == '{"a": 1}'
+    region.change(operations.ROS_STACK, id_, templateBody='{"a": 3}', timeoutInMinutes=5)
+    assert region.outputs(operations.ROS_STACK, id_)["templateBody"] == '{"a": 3}'
+    with pytest.raises(CloudError) as refusal:
+        region.make(operations.ROS_STACK, stackName="timers", templateBody="{}")
+    assert code(refusal) == "StackExists"
 
 
 # --- faults ---

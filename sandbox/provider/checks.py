@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator
 
 from infra.effects import inputs
-from sandbox.provider import address, identity, network, operations, storage
+from sandbox.provider import address, identity, monitoring, network, operations, storage
 from sandbox.provider.errors import Refusal
 from sandbox.provider.values import Props, names, settled
 
@@ -155,13 +155,19 @@ _RULES: dict[str, dict[str, Rule]] = {
     operations.INVOCATION: {
         "repeatMode": _one_of("Once", "Period", "NextRebootOnly", "EveryReboot", "DryRun"),
     },
-    operations.ALARM: {
+    monitoring.ALARM: {
         "silenceTime": _within(range(300, 86401)),
         "escalationsCritical": _escalation,
         "escalationsWarn": _escalation,
         "escalationsInfo": _escalation,
     },
-    operations.CONTACT: {"lang": _one_of("en", "zh-cn")},
+    monitoring.CONTACT: {"lang": _one_of("en", "zh-cn")},
+    monitoring.EVENT_RULE: {"status": _one_of("DISABLED", "ENABLED")},
+    operations.ROS_STACK: {
+        "deletionProtection": _one_of("Disabled", "Enabled"),
+        "stackPolicyBody": _json,
+        "templateBody": _json,
+    },
 }
 
 # Groups of which at least one must be there, and groups of which at most one may be.
@@ -185,7 +191,7 @@ _AT_MOST_ONE: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
     storage.DISK: (("zoneId", "availabilityZone"), ("diskName", "name")),
     address.EIP: (("addressName", "name"), ("paymentType", "instanceChargeType")),
-    operations.ALARM: (("metricDimensions", "dimensions"),),
+    monitoring.ALARM: (("metricDimensions", "dimensions"),),
 }
 
 

@@ -3,18 +3,19 @@
 from collections.abc import Collection, Mapping
 
 from infra.effects import Effect, effect
-from sandbox.provider import identity, network, operations, storage
+from sandbox.provider import identity, monitoring, network, operations, storage
 from sandbox.provider.values import Props, known, same_json, same_set
 
 _SETS = {
     network.INSTANCE: {"securityGroups", "secondaryPrivateIps"},
     storage.SNAPSHOT_POLICY: {"repeatWeekdays", "timePoints", "targetCopyRegions"},
-    operations.CONTACT_GROUP: {"contacts"},
+    monitoring.CONTACT_GROUP: {"contacts"},
 }
 _JSON = {
     identity.ROLE: {"assumeRolePolicyDocument", "document"},
     identity.POLICY: {"policyDocument", "document"},
-    operations.ALARM: {"metricDimensions"},
+    monitoring.ALARM: {"metricDimensions"},
+    operations.ROS_STACK: {"templateBody", "stackPolicyBody"},
 }
 # facts/provider.md section 2: differences that the provider suppresses
 _PREPAID_ONLY = {"renewalStatus", "period", "periodUnit", "includeDataDisks", "forceDelete", "autoRenewPeriod"}

@@ -13,7 +13,7 @@ from sandbox.provider.cloud import Cloud, now
 from sandbox.provider.errors import CloudError
 from sandbox.provider.identity import INSTANCE_ROLE, check_instance_role, effective_policy
 from sandbox.provider.images import check_bootable
-from sandbox.provider.kind import Change, Kind, apply, check_tags, existing
+from sandbox.provider.kind import Change, Kind, apply, check_tags, existing, only
 from sandbox.provider.network import GROUP, INSTANCE, VSWITCH, ingress
 from sandbox.provider.storage import ATTACHMENT, DISK
 from sandbox.provider.store import Inventory, new_id
@@ -187,7 +187,7 @@ def _update(cloud: Cloud, change: Change) -> None:
     if changed & _RESTARTED:
         with cloud.call("ModifyInstanceAttribute", change.inputs, subject=change.id) as inventory:
             _check_access({k: v for k, v in change.inputs.items() if k in changed})
-            apply(inventory, INSTANCE, _only(change, _RESTARTED))
+            apply(inventory, INSTANCE, only(change, _RESTARTED))
     if changed & _STOPPING:
         _restart_around(cloud, change)
 
@@ -206,15 +206,10 @@ def _restart_around(cloud: Cloud, change: Change) -> None:
         _power(cloud, change.id, "StartInstance", "Running", lambda h: h.start_machine(change.id))
 
 
-def _only(change: Change, names: frozenset[str]) -> Change:
-    kept = change.changed & names
-    return Change(id=change.id, state=change.state, inputs=change.inputs, changed=kept)
-
-
 def _modify(cloud: Cloud, action: str, change: Change, names: frozenset[str]) -> None:
     zone = change.state.get("availabilityZone", "")
     with cloud.call(action, {**change.inputs, "zone": zone}, subject=change.id) as inventory:
-        apply(inventory, INSTANCE, _only(change, names))
+        apply(inventory, INSTANCE, only(change, names))
         record = existing(inventory, INSTANCE, change.id)
         if action in {"ReplaceSystemDisk", "ModifyInstanceSpec"}:
             check_bootable(record["imageId"], record["instanceType"], record["systemDiskSize"])
@@ -228,7 +223,7 @@ def _regroup(cloud: Cloud, change: Change) -> None:
     with cloud.call("JoinSecurityGroup", change.inputs, subject=change.id) as inventory:
         for group in change.inputs["securityGroups"]:
             existing(inventory, GROUP, group)
-        apply(inventory, INSTANCE, _only(change, frozenset({"securityGroups"})))
+        apply(inventory, INSTANCE, only(change, {"securityGroups"}))
         if cloud.hardware is not None:
             cloud.hardware.set_ingress(change.id, ingress(inventory, change.inputs["securityGroups"]))
 

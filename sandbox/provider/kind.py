@@ -1,7 +1,7 @@
 """What the provider can do with one type of resource, and the parts that most types share."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Network
 
 from sandbox.provider.cloud import Cloud
@@ -43,6 +43,11 @@ def modify(action: str, token: str) -> Callable[[Cloud, Change], None]:
             apply(inventory, token, change)
 
     return update
+
+
+def only(change: Change, names: Collection[str]) -> Change:
+    """Narrow a change to some properties."""
+    return replace(change, changed=change.changed & frozenset(names))
 
 
 def apply(inventory: Inventory, token: str, change: Change) -> None:

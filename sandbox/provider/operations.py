@@ -1,13 +1,14 @@
-"""What is run and watched: OOS secret parameters, Cloud Assistant commands, alarms."""
+"""What is kept and run: OOS secret parameters, Cloud Assistant commands, timers in a ROS stack."""
 
 import base64
 import binascii
 import re
+import uuid
 
 from sandbox.hardware import CommandResult, HardwareError
 from sandbox.provider.cloud import Cloud, now
 from sandbox.provider.errors import CloudError, HalfMadeError
-from sandbox.provider.kind import Change, Kind, apply, check_tags, existing, modify
+from sandbox.provider.kind import Change, Kind, apply, check_tags, existing, only
 from sandbox.provider.network import INSTANCE
 from sandbox.provider.store import new_id
 from sandbox.provider.values import Props
@@ -15,9 +16,7 @@ from sandbox.provider.values import Props
 SECRET = "alicloud:oos/secretParameter:SecretParameter"  # noqa: S105 - a type token
 COMMAND = "alicloud:ecs/command:Command"
 INVOCATION = "alicloud:ecs/ecsInvocation:EcsInvocation"
-ALARM = "alicloud:cms/alarm:Alarm"
-CONTACT = "alicloud:cms/alarmContact:AlarmContact"
-CONTACT_GROUP = "alicloud:cms/alarmContactGroup:AlarmContactGroup"
+ROS_STACK = "alicloud:ros/stack:Stack"
 
 _COMMAND_BYTES = 24 * 1024  # Base64 (facts/alibaba-cloud.md section 8)
 _TAIL = 4000  # characters
@@ -134,51 +133,32 @@ def _stop_invocation(cloud: Cloud, id_: str, _state: Props) -> None:
         inventory.remove(INVOCATION, id_)
 
 
-def _create_contact(cloud: Cloud, props: Props) -> str:
-    name = str(props["alarmContactName"])
-    with cloud.call("PutContact", props, subject=name) as inventory:
-        inventory.put(CONTACT, name, {"lang": "en", **props})
-    return name
-
-
-def _delete_contact(cloud: Cloud, name: str, _state: Props) -> None:
-    with cloud.call("DeleteContact", {}, subject=name) as inventory:
-        inventory.remove(CONTACT, name)
-
-
-def _create_contact_group(cloud: Cloud, props: Props) -> str:
-    name = str(props["alarmContactGroupName"])
-    with cloud.call("PutContactGroup", props, subject=name) as inventory:
-        for contact in props.get("contacts") or []:
-            if inventory.get(CONTACT, contact) is None:
-                raise CloudError("ContactNotExists", f"The contact {contact!r} of {name!r} does not exist.")
-        inventory.put(CONTACT_GROUP, name, {"enableSubscribed": False, **props})
-    return name
-
-
-def _delete_contact_group(cloud: Cloud, name: str, _state: Props) -> None:
-    with cloud.call("DeleteContactGroup", {}, subject=name) as inventory:
-        inventory.remove(CONTACT_GROUP, name)
-
-
-def _create_alarm(cloud: Cloud, props: Props) -> str:
-    with cloud.call("PutResourceMetricRule", props, subject=str(props["name"])) as inventory:
+def _create_timers(cloud: Cloud, props: Props) -> str:
+    name = str(props["stackName"])
+    with cloud.call("CreateStack", props, subject=name) as inventory:
         check_tags(props)
-        escalations = ("escalationsCritical", "escalationsWarn", "escalationsInfo")
-        if not any(props.get(name) for name in (*escalations, "prometheuses", "compositeExpression")):
-            raise CloudError("InvalidParameter", f"The alarm {props['name']!r} has no escalation.")
-        for group in props["contactGroups"]:
-            if inventory.get(CONTACT_GROUP, group) is None:  # stricter than the cloud may be
-                raise CloudError("ResourceNotFound", f"The contact group {group!r} does not exist.")
-        id_ = new_id("alarm", cloud.region_id)
-        defaults = {"enabled": True, "period": 300, "silenceTime": 86400, "effectiveInterval": "00:00-23:59"}
-        inventory.put(ALARM, id_, {**defaults, "status": "OK", **props})
+        if inventory.where(ROS_STACK, stackName=name):
+            raise CloudError("StackExists", f"The stack {name!r} already exists.")
+        id_ = str(uuid.uuid4())
+        inventory.put(ROS_STACK, id_, {"status": "CREATE_COMPLETE", "timeoutInMinutes": 60, **props})
     return id_
 
 
-def _delete_alarm(cloud: Cloud, id_: str, _state: Props) -> None:
-    with cloud.call("DeleteMetricRules", {}, subject=id_) as inventory:
-        inventory.remove(ALARM, id_)
+def _update_timers(cloud: Cloud, change: Change) -> None:
+    """A template alone is not sent (source: resource_alicloud_ros_stack.go); beside one of these it is."""
+    if "tags" in change.changed:
+        with cloud.call("TagResources", change.inputs, subject=change.id) as inventory:
+            check_tags(change.inputs)
+            apply(inventory, ROS_STACK, only(change, {"tags"}))
+    sent = {"disableRollback", "parameters", "ramRoleName", "stackPolicyBody", "timeoutInMinutes"}
+    if change.changed & sent:
+        with cloud.call("UpdateStack", change.inputs, subject=change.id) as inventory:
+            apply(inventory, ROS_STACK, change)
+
+
+def _delete_timers(cloud: Cloud, id_: str, _state: Props) -> None:
+    with cloud.call("DeleteStack", {}, subject=id_) as inventory:
+        inventory.remove(ROS_STACK, id_)
 
 
 KINDS = (
@@ -192,22 +172,10 @@ KINDS = (
     Kind(token=COMMAND, create=_create_command, delete=_delete_command),
     Kind(token=INVOCATION, create=_invoke, delete=_stop_invocation, computed=("status",)),
     Kind(
-        token=CONTACT,
-        create=_create_contact,
-        update=modify("PutContact", CONTACT),
-        delete=_delete_contact,
-    ),
-    Kind(
-        token=CONTACT_GROUP,
-        create=_create_contact_group,
-        update=modify("PutContactGroup", CONTACT_GROUP),
-        delete=_delete_contact_group,
-    ),
-    Kind(
-        token=ALARM,
-        create=_create_alarm,
-        update=modify("PutResourceMetricRule", ALARM),
-        delete=_delete_alarm,
+        token=ROS_STACK,
+        create=_create_timers,
+        update=_update_timers,
+        delete=_delete_timers,
         computed=("status",),
     ),
 )

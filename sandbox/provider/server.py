@@ -4,6 +4,7 @@
 
 import random
 import string
+import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -21,7 +22,7 @@ from pulumi.runtime.proto import (
     status_pb2,
 )
 
-from sandbox.provider import address, identity, instance, network, operations, storage
+from sandbox.provider import address, identity, instance, monitoring, network, operations, storage
 from sandbox.provider.checks import check
 from sandbox.provider.cloud import Cloud
 from sandbox.provider.diff import changed, replacing
@@ -35,10 +36,12 @@ _THREADS = 32  # the engine's parallel operations, some of which wait for a mach
 _MESSAGE_BYTES = 400 * 1024 * 1024  # as the engine's own servers
 
 KINDS: dict[str, Kind] = {
-    kind.token: kind for module in (network, identity, storage, address, operations, instance) for kind in module.KINDS
+    kind.token: kind
+    for module in (network, identity, storage, address, operations, monitoring, instance)
+    for kind in module.KINDS
 }
 # facts/provider.md section 1: only a non-deprecated `name` is made up by the bridge.
-_AUTONAMED = frozenset({operations.COMMAND, operations.ALARM})
+_AUTONAMED = frozenset({operations.COMMAND, monitoring.ALARM})
 
 T = TypeVar("T")
 
@@ -57,6 +60,11 @@ class Provider(ResourceProviderServicer):
     def Attach(self, request: plugin_pb2.PluginAttach, context: grpc.ServicerContext) -> empty_pb2.Empty:
         self._engine = engine_pb2_grpc.EngineStub(grpc.insecure_channel(request.address))
         return empty_pb2.Empty()
+
+    def Handshake(
+        self, request: provider_pb2.ProviderHandshakeRequest, context: grpc.ServicerContext
+    ) -> provider_pb2.ProviderHandshakeResponse:
+        return provider_pb2.ProviderHandshakeResponse()
 
     def GetPluginInfo(self, request: empty_pb2.Empty, context: grpc.ServicerContext) -> plugin_pb2.PluginInfo:
         return plugin_pb2.PluginInfo(version=_VERSION)
@@ -230,6 +238,8 @@ def _answer(context: grpc.ServicerContext, action: Callable[[], T]) -> T:
         status.details.add().Pack(detail)
         context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
         _abort(context, error.reason)
+    except Exception:  # noqa: BLE001 - what gRPC says of it tells nothing; this is a fault of the sandbox
+        _abort(context, f"the sandbox's provider failed:\n{traceback.format_exc()}")
 
 
 def _abort(context: grpc.ServicerContext, message: str) -> NoReturn:
