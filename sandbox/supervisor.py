@@ -55,14 +55,15 @@ class Services:
         self._store.log.mkdir(parents=True, exist_ok=True)
         async with AsyncExitStack() as stack:
             inner = await stack.enter_async_context(self._inner_session())
-            outer = await stack.enter_async_context(aiohttp.ClientSession(auto_decompress=False))
+            outer = await stack.enter_async_context(aiohttp.ClientSession(auto_decompress=False, trust_env=True))
             metrics = self._store.log / "metrics.jsonl"
             internet = origins(self._sources, inner, outer, Endpoints(self._store, self._key, metrics))
             await self._serve_names(internet)
-            front = Front(internet, FaultPlan(self._store.faults), self._store.log / "front.jsonl").application()
+            faults = FaultPlan(self._store.faults)
+            front = Front(internet, faults, self._store.log / "front.jsonl").application()
             await self._serve_http(stack, front, FRONT, 80)
             await self._serve_http(stack, front, FRONT, 443, self._authority.server_context())
-            await self._serve_http(stack, Metadata(self._store, self._key).application(), METADATA, 80)
+            await self._serve_http(stack, Metadata(self._store, self._key, faults).application(), METADATA, 80)
             children = [await self._start_registry(), await self._start_pebble()]
             try:
                 await self._await_answer(inner, f"http://127.0.0.1:{REGISTRY_PORT}/v2/")

@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import json
 import ssl
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from urllib.parse import quote
@@ -92,6 +93,10 @@ class Clock:
         return self.now
 
 
+def metadata(store: Store, clock: Callable[[], float] = time.time) -> Metadata:
+    return Metadata(store, KEY, FaultPlan(store.faults), clock)
+
+
 async def token(client: Client, ttl: str = "60") -> str:
     response = await client.put("/latest/api/token", headers={TTL_HEADER: ttl})
     assert response.status == 200, await response.text()
@@ -110,7 +115,7 @@ def test_metadata_without_a_valid_token_is_forbidden(store: Store, held: str | N
         response = await client.get("/latest/meta-data/instance-id", headers=headers)
         assert response.status == 403
 
-    with_client(Metadata(store, KEY).application(), steps)
+    with_client(metadata(store).application(), steps)
 
 
 @pytest.mark.parametrize(
@@ -128,14 +133,14 @@ def test_a_token_opens_the_instance_s_own_metadata(store: Store, key: str, value
     async def steps(client: Client) -> None:
         assert await read(client, f"meta-data/{key}", await token(client)) == (200, value)
 
-    with_client(Metadata(store, KEY).application(), steps)
+    with_client(metadata(store).application(), steps)
 
 
 def test_user_data_are_served_as_they_were_given(store: Store) -> None:
     async def steps(client: Client) -> None:
         assert await read(client, "user-data", await token(client)) == (200, "#cloud-config\n")
 
-    with_client(Metadata(store, KEY).application(), steps)
+    with_client(metadata(store).application(), steps)
 
 
 @pytest.mark.parametrize("ttl", [None, "", "0", "-1", str(MAX_TTL_S + 1), "long"])
@@ -144,7 +149,7 @@ def test_a_token_with_an_impossible_lifetime_is_refused(store: Store, ttl: str |
         headers = {} if ttl is None else {TTL_HEADER: ttl}
         assert (await client.put("/latest/api/token", headers=headers)).status == 400
 
-    with_client(Metadata(store, KEY).application(), steps)
+    with_client(metadata(store).application(), steps)
 
 
 def test_a_token_ends_with_its_lifetime(store: Store) -> None:
@@ -157,7 +162,7 @@ def test_a_token_ends_with_its_lifetime(store: Store) -> None:
         clock.now += 2
         assert (await read(client, "meta-data/instance-id", held))[0] == 403
 
-    with_client(Metadata(store, KEY, clock).application(), steps)
+    with_client(metadata(store, clock).application(), steps)
 
 
 def test_a_token_of_another_instance_is_forbidden(store: Store) -> None:
@@ -167,7 +172,7 @@ def test_a_token_of_another_instance_is_forbidden(store: Store) -> None:
         store.write_machine(machine("i-t4n00000000000000002"))
         assert (await read(client, "meta-data/instance-id", held))[0] == 403
 
-    with_client(Metadata(store, KEY).application(), steps)
+    with_client(metadata(store).application(), steps)
 
 
 def test_a_request_that_passed_a_proxy_is_forbidden(store: Store) -> None:
@@ -179,7 +184,7 @@ def test_a_request_that_passed_a_proxy_is_forbidden(store: Store) -> None:
         response = await client.get("/latest/meta-data/instance-id", headers={TOKEN_HEADER: held} | proxied)
         assert response.status == 403
 
-    with_client(Metadata(store, KEY).application(), steps)
+    with_client(metadata(store).application(), steps)
 
 
 def test_the_elastic_address_is_metadata_only_while_it_is_associated(store: Store) -> None:
@@ -189,7 +194,7 @@ def test_the_elastic_address_is_metadata_only_while_it_is_associated(store: Stor
         store.write_address(Address(address="203.0.113.17", instance_id=INSTANCE))
         assert await read(client, "meta-data/eipv4", held) == (200, "203.0.113.17")
 
-    with_client(Metadata(store, KEY).application(), steps)
+    with_client(metadata(store).application(), steps)
 
 
 def test_credentials_appear_with_the_role_and_go_with_it(store: Store) -> None:
@@ -205,7 +210,18 @@ def test_credentials_appear_with_the_role_and_go_with_it(store: Store) -> None:
         store.write_role(INSTANCE, None)
         assert (await read(client, f"{where}open-webui-dev", held))[0] == 404
 
-    with_client(Metadata(store, KEY).application(), steps)
+    with_client(metadata(store).application(), steps)
+
+
+def test_metadata_can_be_down_for_a_while(store: Store) -> None:
+    fault = Fault(host="100.100.100.200", path="/latest/api/token", kind=Kind.STATUS, status=503, times=1)
+    write_bytes(store.faults, json.dumps([fault.model_dump(mode="json")]).encode())
+
+    async def steps(client: Client) -> None:
+        assert (await client.put("/latest/api/token", headers={TTL_HEADER: "60"})).status == 503
+        assert await token(client)
+
+    with_client(metadata(store).application(), steps)
 
 
 # Sessions

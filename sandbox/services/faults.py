@@ -4,6 +4,7 @@ The file holds an array of `Fault` objects and is read again whenever it changes
 request and is not used up is applied.
 """
 
+import asyncio
 import json
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -12,6 +13,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Self
 
+from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
 
@@ -92,6 +94,25 @@ class FaultPlan:
             self._faults = FAULTS.validate_python(json.loads(content))
             self._struck.clear()
             self._read = version
+
+
+async def strike_before_answer(fault: Fault | None, request: web.Request) -> int | None:
+    """Let a fault delay the answer or keep it back for ever; the status that it puts in the answer's place, if any."""
+    match fault:
+        case Fault(kind=Kind.STATUS, status=int(status)):
+            return status
+        case Fault(kind=Kind.HANG):
+            await _wait_for_client_to_leave(request)
+        case Fault(kind=Kind.DELAY, delay_s=delay_s):
+            await asyncio.sleep(delay_s)
+    return None
+
+
+async def _wait_for_client_to_leave(request: web.Request) -> None:
+    """Hang as long as somebody waits."""
+    while request.transport is not None and not request.transport.is_closing():  # noqa: ASYNC110  no event tells its end
+        await asyncio.sleep(0.2)
+    raise ConnectionResetError("hung up")
 
 
 async def spoil(fault: Fault | None, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

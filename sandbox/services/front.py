@@ -3,7 +3,6 @@
 Each request is looked up by its host, spoiled by the fault that is asked for, and logged as one JSON object a line.
 """
 
-import asyncio
 import json
 import time
 from http import HTTPStatus
@@ -11,7 +10,7 @@ from pathlib import Path
 
 from aiohttp import ClientError, web
 
-from sandbox.services.faults import Fault, FaultPlan, Kind, spoil
+from sandbox.services.faults import Fault, FaultPlan, spoil, strike_before_answer
 from sandbox.services.origins import BACKENDS, MIRRORS, Origins
 from sandbox.services.reply import Reply, redirect, text
 
@@ -59,13 +58,9 @@ class Front:
         return response
 
     async def _answer(self, request: web.Request, host: str, fault: Fault | None) -> Reply:
-        match fault:
-            case Fault(kind=Kind.STATUS, status=int(status)):
-                return text(status, "a fault on demand\n")
-            case Fault(kind=Kind.HANG):
-                await _wait_for_client_to_leave(request)
-            case Fault(kind=Kind.DELAY, delay_s=delay_s):
-                await asyncio.sleep(delay_s)
+        status = await strike_before_answer(fault, request)
+        if status is not None:
+            return text(status, "a fault on demand\n")
         origin = self._origins.find(host)
         if origin is None:
             return text(HTTPStatus.MISDIRECTED_REQUEST, f"nothing here answers as {host}\n")
@@ -92,10 +87,3 @@ class Front:
         }
         with self._log.open("a") as log:
             log.write(json.dumps(entry) + "\n")
-
-
-async def _wait_for_client_to_leave(request: web.Request) -> None:
-    """Hang as long as somebody waits."""
-    while request.transport is not None and not request.transport.is_closing():  # noqa: ASYNC110  no event tells its end
-        await asyncio.sleep(0.2)
-    raise ConnectionResetError("hung up")

@@ -12,9 +12,11 @@ import time
 from collections.abc import Callable
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
-from sandbox.network import RESOLVER
+from sandbox.network import METADATA, RESOLVER
 from sandbox.services import sessions
+from sandbox.services.faults import FaultPlan, strike_before_answer
 from sandbox.services.rpc import ACCOUNT_ID
 from sandbox.state import Machine, Store
 
@@ -26,17 +28,24 @@ TTL_HEADER = "X-aliyun-ecs-metadata-token-ttl-seconds"
 class Metadata:
     """Answers each machine of the region with its own data."""
 
-    def __init__(self, store: Store, key: bytes, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, store: Store, key: bytes, faults: FaultPlan, clock: Callable[[], float] = time.time) -> None:
         self._store = store
         self._key = key
+        self._faults = faults
         self._clock = clock
 
     def application(self) -> web.Application:
         """All paths of the service."""
-        application = web.Application()
+        application = web.Application(middlewares=[self._go_wrong])
         application.router.add_put("/latest/api/token", self._issue_token)
         application.router.add_get("/latest/{path:.*}", self._read)
         return application
+
+    @web.middleware
+    async def _go_wrong(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        fault = self._faults.strike(request.method, METADATA, request.path)
+        status = await strike_before_answer(fault, request)
+        return await handler(request) if status is None else web.Response(status=status)
 
     async def _issue_token(self, request: web.Request) -> web.Response:
         machine = self._caller(request)
