@@ -17,7 +17,7 @@ POLL_S = 300  # the provider's own wait on top of the command's time-out, so tha
 
 @dataclass(frozen=True, kw_only=True)
 class ReleaseArgs:
-    """`revision`: what makes the gate run again beside the spec and the instance's id (image, type, disk, address)."""
+    """`revision`: what makes the gate run again beside spec and instance id (image, type, disk, its size, address)."""
 
     physical_name: str
     instance_id: pulumi.Input[str]

@@ -68,7 +68,13 @@ def deploy(settings: Settings) -> Outputs:
         ReleaseArgs(
             physical_name=name,
             instance_id=machine.instance_id,
-            revision=(machine.image_id, settings.instance.type, storage.disk_id, address.ip_address),
+            revision=(
+                machine.image_id,
+                settings.instance.type,
+                storage.disk_id,
+                f"{settings.data_disk.size_gib} GiB",  # the box grows its file system when the gate runs
+                address.ip_address,
+            ),
             spec=spec,
             tags=tags,
         ),
