@@ -4,14 +4,15 @@ import pulumi
 
 from infra import settings, stack
 from infra.problems import SettingsError
+from provisioning.bundle import TooLargeError
 
 try:
     current = settings.load()
-except SettingsError as error:
+    for line in current.warnings():
+        pulumi.log.warn(line)
+    outputs = stack.deploy(current)
+except (SettingsError, TooLargeError) as error:
     raise pulumi.RunError(str(error)) from None
 
-for line in current.warnings():
-    pulumi.log.warn(line)
-
-for name, value in stack.deploy(current).items():
+for name, value in outputs.items():
     pulumi.export(name, value)

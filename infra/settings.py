@@ -108,8 +108,9 @@ def load() -> Settings:
     project = pulumi.get_project()
     values: dict[str, Any] = {}
     for key, text in {**pulumi.runtime.config.get_config_env(), **pulumi.runtime.config.CONFIG.get()}.items():
-        if key.startswith(f"{project}:") and text != _NOT_SET:
-            name = key.removeprefix(f"{project}:")
+        name = key.removeprefix(f"{project}:")
+        declared = name in _aliases() or name == ADMIN_PASSWORD
+        if key.startswith(f"{project}:") and not (declared and text == _NOT_SET):
             values[name] = _decoded(text) if name in _aliases() else text
     if region := pulumi.Config("alicloud").get("region"):
         values[REGION] = region

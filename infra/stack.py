@@ -18,7 +18,7 @@ from infra.settings import ADMIN_PASSWORD, Settings
 from infra.sizing import image_family
 from infra.storage import SnapshotSchedule, Storage, StorageArgs
 from provisioning import bundle, user_data
-from provisioning.spec import BoxSpec, TlsMode
+from provisioning.spec import TlsMode
 
 Outputs = Mapping[str, pulumi.Input[object]]
 
@@ -26,6 +26,7 @@ Outputs = Mapping[str, pulumi.Input[object]]
 def deploy(settings: Settings) -> Outputs:
     """Declare every resource of the stack and return its outputs. The same settings declare the same resources."""
     spec = box.box_spec(settings)
+    first_boot = user_data.render(spec)  # refuses a spec that is too large before anything is declared
     tags, name = settings.all_tags, settings.name
     network = Network(
         "network",
@@ -61,7 +62,7 @@ def deploy(settings: Settings) -> Outputs:
             tags=tags,
         ),
     )
-    machine = _machine(settings, spec, network, firewall, storage, identity)
+    machine = _machine(settings, first_boot, network, firewall, storage, identity)
     association = address.associate("public", machine.instance_id)
     release = Release(
         "release",
@@ -140,7 +141,7 @@ def _parameters(settings: Settings, disk_id: pulumi.Output[str]) -> dict[str, Pa
 
 
 def _machine(
-    settings: Settings, spec: BoxSpec, network: Network, firewall: Firewall, storage: Storage, identity: Identity
+    settings: Settings, first_boot: str, network: Network, firewall: Firewall, storage: Storage, identity: Identity
 ) -> GpuInstance:
     chosen, disk, spot = settings.instance.image, settings.instance.system_disk, settings.instance.spot
     return GpuInstance(
@@ -156,7 +157,7 @@ def _machine(
             security_group_id=firewall.security_group_id,
             data_disk_id=storage.disk_id,
             role_name=identity.role_name,
-            user_data=user_data.render(spec),
+            user_data=first_boot,
             billing=settings.billing,
             spot=spot is not None,
             spot_price=spot.max_hourly_price if spot else None,
