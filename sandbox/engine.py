@@ -174,7 +174,7 @@ class Engine:
         work_dir.mkdir(exist_ok=True)
         shutil.copy(self.project_dir / "Pulumi.yaml", work_dir)
         stack_file = work_dir / f"Pulumi.{self.stack}.yaml"
-        stack_file.write_text(yaml.safe_dump(self._stack_settings(stack_file), sort_keys=False))
+        stack_file.write_text(yaml.safe_dump(self._stack_settings(), sort_keys=False))
         options = automation.LocalWorkspaceOptions(
             work_dir=str(work_dir),
             pulumi_home=str(self.state_dir / "home"),
@@ -203,9 +203,9 @@ class Engine:
             "PULUMI_SKIP_UPDATE_CHECK": "true",
         }
 
-    def _stack_settings(self, stack_file: Path) -> dict[str, Any]:
-        """The committed file with the caller's values; the salt is that of the copy from the last time."""
-        committed = self.project_dir / stack_file.name
+    def _stack_settings(self) -> dict[str, Any]:
+        """The committed file with the caller's values, without its salt: that is the other state's."""
+        committed = self.project_dir / f"Pulumi.{self.stack}.yaml"
         settings = yaml.safe_load(committed.read_text()) if committed.exists() else {}
         config = {**settings.get("config", {}), **self.config}
         masked = [key for key, value in config.items() if _is_masked(value) and key not in self.secret_config]
@@ -214,9 +214,7 @@ class Engine:
                 f"{committed}: {', '.join(masked)} is encrypted for another state; give a value for this one"
             )
         kept = {key: value for key, value in config.items() if value is not None and key not in self.secret_config}
-        last = yaml.safe_load(stack_file.read_text()) if stack_file.exists() else {}
-        salt = {"encryptionsalt": last["encryptionsalt"]} if "encryptionsalt" in last else {}
-        return {**salt, "config": kept}
+        return {"config": kept}
 
     def _set_secret(self, work_dir: Path, key: str, value: str) -> None:
         # By standard input: an argument would be seen in the list of processes.

@@ -201,6 +201,7 @@ class TestLifeOfAStack:
         self, new: tuple[Driven, World], tmp_path: Path
     ) -> None:
         new[0].up()
+        new[0].refresh()
         texts = [path.read_bytes() for path in (tmp_path / "state").rglob("*") if path.is_file()]
         assert not [text for text in texts if b"hunter2" in text]
         assert (tmp_path / "state" / "passphrase").stat().st_mode & 0o777 == 0o600
@@ -399,7 +400,7 @@ class TestConfig:
             seen.update(models=config.require_object("models"), plain=config.get("plain"), key=config.get("key"))
 
         committed = (project / "Pulumi.test.yaml").read_text()
-        for _ in range(2):  # the salt of the first time serves the second
+        for _ in range(2):  # the second time on the state of the first
             made = self.engine(
                 project,
                 program=program,
