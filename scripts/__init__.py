@@ -1,0 +1,1 @@
+"""Programs around the repository: what CI runs, and the documents that are generated."""
