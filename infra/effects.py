@@ -192,17 +192,6 @@ _TABLE: dict[str, dict[str, Effect]] = {
         templateBody templateUrl templateVersion timeoutInMinutes usePreviousParameters
         """,
     ),
-    # source: resource_alicloud_oos_template.go
-    "alicloud:oos/template:Template": _row(
-        replace="templateName", update="autoDeleteExecutions content resourceGroupId tags versionName"
-    ),
-    # source: resource_alicloud_oos_execution.go has no update path
-    "alicloud:oos/execution:Execution": _row(
-        replace="""
-        description loopMode mode parameters parentExecutionId safetyCheck tags templateContent templateName
-        templateVersion
-        """,
-    ),
 }
 
 # What the word "update" or "restart" does not say (facts/engine.md, traps 4, 5 and 9; provider.md section 2).

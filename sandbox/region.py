@@ -145,6 +145,9 @@ class Region:
         self._machine(instance_id)
         machine.power_off(self._store, self._record, instance_id)
 
+    def is_running(self, instance_id: str) -> bool:
+        return machine.is_on(self._store, instance_id)
+
     def reboot_machine(self, instance_id: str) -> None:
         """Restart it cleanly; returns when it boots again."""
         self._machine(instance_id)

@@ -116,6 +116,7 @@ class RecordingHardware:
     def __init__(self, *, exit_code: int = 0, output: str = "") -> None:
         self.calls: list[tuple[Any, ...]] = []
         self.broken: set[str] = set()
+        self.off: set[str] = set()  # machines that somebody turned off
         self.result = CommandResult(exit_code=exit_code, output=output)
 
     def _note(self, name: str, *arguments: Any) -> None:
@@ -134,9 +135,14 @@ class RecordingHardware:
 
     def start_machine(self, instance_id: str) -> None:
         self._note("start_machine", instance_id)
+        self.off.discard(instance_id)
 
     def stop_machine(self, instance_id: str) -> None:
         self._note("stop_machine", instance_id)
+        self.off.add(instance_id)
+
+    def is_running(self, instance_id: str) -> bool:
+        return instance_id not in self.off
 
     def replace_system_disk(self, spec: MachineSpec) -> None:
         self._note("replace_system_disk", spec)

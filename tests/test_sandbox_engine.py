@@ -343,6 +343,23 @@ class TestTheGate:
         assert set(stack.preview()) == {"same"}
 
 
+class TestMachines:
+    pytestmark = MARKS
+
+    def test_a_machine_that_went_off_by_itself_is_seen_by_refresh_and_started(self, tmp_path: Path) -> None:
+        hardware = RecordingHardware()
+        with world_stack(tmp_path, hardware) as (stack, _):
+            stack.up()
+            (id_,) = stack.held(network.INSTANCE)
+            hardware.off.add(id_)
+            stack.refresh()
+            assert stack.steps["instance"] == ["refresh"]
+            assert stack.held(network.INSTANCE)[id_]["status"] == "Stopped"
+            stack.up()
+            assert stack.steps == {"instance": ["update"]}
+            assert hardware.names()[-1] == "start_machine"
+
+
 class TestWhatIsNotThere:
     pytestmark = MARKS
 

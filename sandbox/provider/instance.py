@@ -193,6 +193,7 @@ def _update(cloud: Cloud, change: Change) -> None:
 
 
 def _restart_around(cloud: Cloud, change: Change) -> None:
+    _observe(cloud, change.id)
     target = change.inputs.get("status", change.state.get("status"))
     _power(cloud, change.id, "StopInstance", "Stopped", lambda h: h.stop_machine(change.id))
     for action, names in _STOPPED_STEPS:
@@ -255,6 +256,13 @@ def _power(cloud: Cloud, id_: str, action: str, target: str, effect: Callable[..
         set_status(cloud, id_, target)
 
 
+def _observe(cloud: Cloud, id_: str) -> None:
+    """Record whether the machine runs: it may have been turned off from within, or the host been restarted."""
+    if cloud.hardware is None or cloud.store.snapshot().get(INSTANCE, id_) is None:
+        return
+    set_status(cloud, id_, "Running" if cloud.hardware.is_running(id_) else "Stopped")
+
+
 def set_status(cloud: Cloud, id_: str, status: str) -> None:
     """Record a power state; also what a person does at the console (tests, the rehearsal)."""
     with cloud.store.transaction() as inventory:
@@ -300,6 +308,7 @@ KINDS = (
         create=_create,
         update=_update,
         delete=_delete,
+        observe=_observe,
         computed=(
             "availabilityZone",
             "createTime",

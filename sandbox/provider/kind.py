@@ -32,6 +32,7 @@ class Kind:
     create: Callable[[Cloud, Props], str]
     delete: Callable[[Cloud, str, Props], None]
     update: Callable[[Cloud, Change], None] | None = None
+    observe: Callable[[Cloud, str], None] | None = None  # before a read: what changed by itself
     computed: tuple[str, ...] = ()  # outputs that only the cloud knows
 
 

@@ -137,6 +137,8 @@ class Provider(ResourceProviderServicer):
 
     def Read(self, request: provider_pb2.ReadRequest, context: grpc.ServicerContext) -> provider_pb2.ReadResponse:
         kind = _kind(_token(request.urn), context)
+        if kind.observe is not None:
+            kind.observe(self._cloud, request.id)
         outputs = self._cloud.store.snapshot().get(kind.token, request.id)
         if outputs is None:
             return provider_pb2.ReadResponse()
