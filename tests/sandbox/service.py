@@ -1,0 +1,65 @@
+"""Open WebUI as its users reach it: over HTTPS at the public address, with the certificate checked."""
+
+import json
+import ssl
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+
+T = TypeVar("T")
+
+
+def eventually(what: str, seconds: float, attempt: Callable[[], T | None]) -> T:
+    """The first answer that is not None; polls, and fails by name when the time is over."""
+    deadline = time.monotonic() + seconds
+    while (found := attempt()) is None:
+        assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
+        time.sleep(0.2)
+    return found
+
+
+@dataclass
+class Service:
+    """One deployment. `token` is set by signing in."""
+
+    address: str
+    ca_file: Path
+    token: str = field(default="", repr=False)
+
+    def client(self) -> httpx.Client:
+        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        trust = ssl.create_default_context(cafile=str(self.ca_file))
+        return httpx.Client(base_url=self.address, verify=trust, headers=headers, timeout=120)
+
+    def call(self, method: str, path: str, **arguments: Any) -> Any:
+        with self.client() as client:
+            answer = client.request(method, path, **arguments)
+        assert answer.status_code == 200, f"{method} {path}: {answer.status_code} {answer.text[:300]}"
+        return answer.json()
+
+    def sign_in(self, email: str, password: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.call("POST", "/api/v1/auths/signin", json={"email": email, "password": password})
+        self.token = found["token"]
+        return found
+
+    def models(self) -> set[str]:
+        return {model["id"] for model in self.call("GET", "/api/models")["data"]}
+
+    def chat(self, model: str, text: str, **more: Any) -> tuple[str, int]:
+        """A streamed answer: its words, and in how many events they came."""
+        body = {"model": model, "messages": [{"role": "user", "content": text}], "stream": True, **more}
+        words, events = "", 0
+        with self.client() as client, client.stream("POST", "/api/chat/completions", json=body) as answer:
+            assert answer.status_code == 200, answer.read()[:300]
+            for line in answer.iter_lines():
+                if line.startswith("data: {"):
+                    event = json.loads(line[6:])
+                    assert "error" not in event, event
+                    delta = event["choices"][0].get("delta", {}) if event.get("choices") else {}
+                    words += delta.get("content") or delta.get("reasoning_content") or ""
+                    events += 1
+        return words, events

@@ -1,0 +1,184 @@
+"""The product's main job, for real: `pulumi up` on the sandbox, everything a person does first, again, and gone."""
+
+import asyncio
+import json
+import os
+import ssl
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+import websockets
+
+from sandbox import engine, host, parts, session
+from sandbox.lifecycle import leftovers
+from sandbox.session import Session
+from tests.sandbox.service import Service, eventually
+
+NAME = "goodpath"
+REPORT = Path(os.environ.get("REPORT", "report"))
+pytestmark = [
+    pytest.mark.sandbox,
+    # The Automation API leaves event loops and sockets to the garbage collector.
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+
+@pytest.fixture(scope="module")
+def current() -> Iterator[Session]:
+    host.prepare(print)
+    session.down(NAME)
+    made, cli = parts.build(), engine.find_cli() or engine.build_cli(print)
+    try:
+        with session.opened(NAME, made, cli) as opened:
+            yield opened
+    finally:
+        session.down(NAME)
+
+
+@pytest.fixture(scope="module")
+def outputs(current: Session) -> dict[str, str]:
+    return dict(current.engine.up().outputs)
+
+
+@pytest.fixture(scope="module")
+def service(current: Session, outputs: dict[str, str]) -> Service:
+    made = Service(outputs["address"], current.region.ca_file)
+    assert made.sign_in(outputs["adminEmail"], outputs["adminPassword"])["role"] == "admin"
+    return made
+
+
+def test_up_ends_when_the_box_is_ready_and_says_the_address(current, outputs):
+    assert outputs["address"].startswith("https://203.0.113.")
+    ready = current.status()["ready"]
+    assert ready["ok"]
+    assert ready["release"] == outputs["release"]
+    assert ready["certificate"]["public"], ready["certificate"]
+
+
+def test_independent_steps_of_the_boot_overlap(current, outputs):
+    steps = current.status()["ready"]["steps"]
+    pairs = {
+        frozenset((one, other))
+        for one in steps
+        for other in steps
+        if steps[one]["start"] < steps[other]["start"] < steps[one]["end"]
+    }
+    assert frozenset(("packages", "fetch-ollama")) in pairs
+    assert frozenset(("image", "ollama")) in pairs
+    assert len(pairs) >= 6, steps
+
+
+def test_the_certificate_is_for_the_bare_address_and_http_leads_to_https(current, outputs):
+    trust = ssl.create_default_context(cafile=str(current.region.ca_file))
+    assert httpx.get(outputs["address"], verify=trust).status_code == 200
+    moved = httpx.get(outputs["address"].replace("https", "http"))
+    assert moved.status_code in (301, 308)
+    assert moved.headers["location"].startswith("https://")
+
+
+def test_the_page_loads_in_a_browser(outputs):
+    chromium = host.browser()
+    assert chromium is not None, "no Chromium: apt-get install chromium"
+    REPORT.mkdir(exist_ok=True)
+    picture = REPORT / "sign-in.png"
+    picture.unlink(missing_ok=True)
+    flags = "--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-quic"
+    more = f"--ignore-certificate-errors --window-size=1280,800 --virtual-time-budget=20000 --screenshot={picture}"
+    command = [str(chromium), *flags.split(), *more.split(), f"--user-data-dir={REPORT.resolve()}/browser"]
+    dom = subprocess.run(
+        [*command, "--dump-dom", outputs["address"]], capture_output=True, text=True, timeout=120, check=True
+    )
+    subprocess.run([*command, outputs["address"]], capture_output=True, timeout=120, check=True)
+    assert "Sign in to Open WebUI" in dom.stdout or 'type="password"' in dom.stdout
+    assert picture.stat().st_size > 10_000
+
+
+def test_a_stranger_cannot_sign_up(current, outputs):
+    stranger = Service(outputs["address"], current.region.ca_file)
+    who = {"name": "Eve", "email": "eve@example.com", "password": "correct horse battery"}
+    with stranger.client() as client:
+        assert client.post("/api/v1/auths/signup", json=who).status_code == 403
+        assert client.get("/api/models").status_code in (401, 403)
+    assert not stranger.call("GET", "/api/config").get("onboarding")
+
+
+def test_the_preloaded_model_answers_word_by_word(service):
+    assert {"tiny:latest", "house-style:latest"} <= service.models()
+    words, events = service.chat("tiny:latest", "Say hello.", max_tokens=24)
+    assert words.strip()
+    assert events > 3
+
+
+def test_a_model_made_from_a_modelfile_answers(service):
+    assert service.chat("house-style:latest", "Who are you?", max_tokens=8)[0].strip()
+
+
+def test_an_openai_compatible_backend_answers(service):
+    backend = next(model for model in service.models() if not model.endswith(":latest"))
+    assert "blue" in service.chat(backend, "blue")[0]
+
+
+def test_a_second_model_is_downloaded_from_the_ui(service):
+    last = {}
+    with service.client() as client, client.stream("POST", "/ollama/api/pull/0", json={"model": "tiny2"}) as answer:
+        assert answer.status_code == 200
+        for line in answer.iter_lines():
+            if line:
+                last = json.loads(line)
+                assert "error" not in last
+    assert last.get("status") == "success"
+    eventually("the new model in the list", 30, lambda: "tiny2:latest" in service.models() or None)
+    assert service.chat("tiny2:latest", "hello", max_tokens=8)[0].strip()
+
+
+def test_a_document_is_uploaded_and_retrieved_by_the_local_embedding_model(service):
+    text = b"The vault code of the northern lighthouse is 7391. Ships pass it at dusk."
+    stored = service.call("POST", "/api/v1/files/", files={"file": ("lighthouse.txt", text, "text/plain")})
+
+    def processed() -> bool | None:
+        status = service.call("GET", f"/api/v1/files/{stored['id']}/process/status", params={"stream": "false"})[
+            "status"
+        ]
+        assert status != "failed"
+        return True if status == "completed" else None
+
+    eventually("the document's index", 60, processed)
+    found = service.call(
+        "POST",
+        "/api/v1/retrieval/query/collection",
+        json={"collection_names": [f"file-{stored['id']}"], "query": "lighthouse vault code", "k": 2},
+    )
+    assert any("7391" in document for documents in found["documents"] for document in documents)
+    files = [{"type": "file", "id": stored["id"]}]
+    assert service.chat("tiny:latest", "What is the vault code?", max_tokens=8, files=files)[0].strip()
+
+
+def test_a_websocket_connects(service):
+    trust = ssl.create_default_context(cafile=str(service.ca_file))
+    url = f"{service.address.replace('https', 'wss')}/ws/socket.io/?EIO=4&transport=websocket"
+
+    async def greet(origin: str) -> str:
+        async with websockets.connect(url, ssl=trust, origin=websockets.Origin(origin)) as socket:
+            return str(await socket.recv())
+
+    assert asyncio.run(greet(service.address)).startswith("0{")
+    with pytest.raises(websockets.InvalidStatus):
+        asyncio.run(greet("https://evil.example"))
+
+
+def test_a_second_up_changes_nothing(current, service):
+    assert set(current.engine.up().changes) == {"same"}
+
+
+def test_destroy_leaves_nothing_behind(current, service):
+    current.engine.destroy()
+    assert current.engine.resources() in ([], None) or all(
+        resource["type"] == "pulumi:pulumi:Stack" for resource in current.engine.resources()
+    )
+    assert current.region.machines() == []
+    session.down(NAME)
+    assert leftovers(NAME) == []
