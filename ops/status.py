@@ -27,14 +27,19 @@ def run(stack: str, *, as_json: bool) -> int:
     def command() -> int:
         settings = stack_settings.load(stack)
         with terminal.doing("looking"):
-            document = status(settings, Cloud(settings.region), datetime.now(UTC))
+            document = status(settings, Cloud(settings.region), now())
         terminal.emit(document, status_view.status, as_json=as_json)
         return terminal.FINDINGS if document["attention"] else terminal.OK
 
     return terminal.guarded(command)
 
 
-def status(settings: Settings, cloud: Cloud, now: datetime) -> dict[str, Any]:
+def now() -> datetime:
+    """The time that certificates and bills are seen from."""
+    return datetime.now(UTC)
+
+
+def status(settings: Settings, cloud: Cloud, at: datetime) -> dict[str, Any]:
     """The document of ops/schemas/status.json. Raises CloudError where even the instance cannot be asked for."""
     found = instance.find(cloud, settings)
     spec = box_spec(settings)
@@ -45,12 +50,12 @@ def status(settings: Settings, cloud: Cloud, now: datetime) -> dict[str, Any]:
         "region": settings.region,
         "address": instance.address(settings, found) if found else None,
         "instance": _instance(found) if found else None,
-        "box": _box(report, now) if report else None,
+        "box": _box(report, at) if report else None,
         "boxError": error,
         "versions": versions(spec, report),
         "release": {"running": dig(report, "release"), "wanted": bundle.build(spec).digest},
         "dataDisk": disk,
-        **bills.this_month(cloud, _ids(found, disk), now),
+        **bills.this_month(cloud, _ids(found, disk), at),
     }
     return {**document, "attention": attention(document)}
 
@@ -91,7 +96,7 @@ def _report(cloud: Cloud, found: Instance | None) -> tuple[dict[str, Any] | None
     return report, None
 
 
-def _box(report: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+def _box(report: Mapping[str, Any], at: datetime) -> dict[str, Any]:
     ready = dig(report, "status", "ready", default={})
     units = dig(report, "status", "units", default={})
     return {
@@ -107,7 +112,7 @@ def _box(report: Mapping[str, Any], now: datetime) -> dict[str, Any]:
             }
             for name, unit in units.items()
         ],
-        "certificate": certificate(ready.get("certificate"), now),
+        "certificate": certificate(ready.get("certificate"), at),
         "tokensPerSecond": ready.get("tokensPerSecond"),
         "disks": report.get("disks") or [],
         "gpus": report.get("gpus") or [],
@@ -115,7 +120,7 @@ def _box(report: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     }
 
 
-def certificate(found: Mapping[str, Any] | None, now: datetime) -> dict[str, Any] | None:
+def certificate(found: Mapping[str, Any] | None, at: datetime) -> dict[str, Any] | None:
     """Issuer, end and whole days left; the end as the box read it from the certificate, in ssl's notation."""
     if not found or not found.get("notAfter"):
         return None
@@ -123,7 +128,7 @@ def certificate(found: Mapping[str, Any] | None, now: datetime) -> dict[str, Any
     return {
         "issuer": found.get("issuer"),
         "notAfter": end.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "daysLeft": (end - now).days,
+        "daysLeft": (end - at).days,
         "public": bool(found.get("public")),
         "warning": found.get("warning"),
     }
@@ -131,16 +136,16 @@ def certificate(found: Mapping[str, Any] | None, now: datetime) -> dict[str, Any
 
 def versions(spec: BoxSpec, report: Mapping[str, Any] | None) -> list[dict[str, Any]]:
     """What runs beside what the stack file says; `running` is None where the box does not tell."""
-    running = dig(report, "spec")
+    on_box = dig(report, "spec")
     rows = [
-        ("Open WebUI", dig(running, "open_webui", "image", "tag"), spec.open_webui.image.tag),
-        ("Ollama", dig(running, "ollama", "archive", "version"), spec.ollama.archive.version),
-        ("Caddy", dig(running, "caddy", "version"), spec.caddy.version),
+        ("Open WebUI", dig(on_box, "open_webui", "image", "tag"), spec.open_webui.image.tag),
+        ("Ollama", dig(on_box, "ollama", "archive", "version"), spec.ollama.archive.version),
+        ("Caddy", dig(on_box, "caddy", "version"), spec.caddy.version),
     ]
-    wanted = ", ".join(model.name for model in spec.ollama.models)
-    listed = dig(running, "ollama", "models")
-    rows.append(("models", None if listed is None else ", ".join(model["name"] for model in listed), wanted))
-    return [{"name": name, "running": now, "wanted": then} for name, now, then in rows]
+    names = ", ".join(model.name for model in spec.ollama.models)
+    listed = dig(on_box, "ollama", "models")
+    rows.append(("models", None if listed is None else ", ".join(model["name"] for model in listed), names))
+    return [{"name": name, "running": running, "wanted": wanted} for name, running, wanted in rows]
 
 
 def _data_disk(cloud: Cloud, settings: Settings) -> dict[str, Any] | None:

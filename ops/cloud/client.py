@@ -68,7 +68,7 @@ class Cloud:
 
         Raises CloudError, and NotPossibleError without SDKs or credentials.
         """
-        given = {name: value for name, value in parameters.items() if value is not None}
+        given = {name: _documented(value) for name, value in parameters.items() if value is not None}
         if service != "bss" or endpoint("bss"):
             return self._call(service, action, given, endpoint(service))
         first = self._client("bss", None)._endpoint  # noqa: SLF001 - the SDK has no other word for it
@@ -192,6 +192,15 @@ def _lost(given: Any, known: Any, path: str = "") -> list[str]:
     if isinstance(given, list):
         return [name for one, other in zip(given, known, strict=True) for name in _lost(one, other, path)]
     return []
+
+
+def _documented(value: Any) -> Any:
+    """Booleans as documented: the SDKs would send `True`, and a dry run must not depend on who reads that."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list):
+        return [_documented(item) for item in value]
+    return {key: _documented(item) for key, item in value.items()} if isinstance(value, dict) else value
 
 
 def _methods(client: type) -> dict[str, str]:

@@ -64,6 +64,8 @@ class OpenApi:
         flat = {**query, **dict(parse_qsl(body.decode(), keep_blank_values=True))}
         parameters = nested(flat)
         self.received.append(Received(headers["x-acs-version"], action, parameters))
+        if wrong := [name for name, value in flat.items() if value in ("True", "False")]:
+            return Fault(400, f"InvalidParameter.{wrong[0]}", "Booleans are true and false.")
         if waiting := self.faults.get(action):
             return waiting.pop(0)
         return self.answer(action, parameters)

@@ -1,0 +1,227 @@
+"""The client of the OpenAPI: signatures, retries, errors, paging, and the contract with the official SDKs."""
+
+import re
+from typing import Any
+
+import pytest
+
+from ops.cloud import client
+from ops.cloud.client import Cloud
+from ops.cloud.errors import CloudError, NotPossibleError
+from tests.openapi import operator as operators
+from tests.openapi import region, server, signature
+from tests.openapi.operator import Operator
+from tests.openapi.server import Fault
+
+VERSIONS = {
+    "2014-05-26": "ecs",
+    "2016-04-28": "vpc",
+    "2017-12-14": "bss",
+    "2019-06-01": "oos",
+    "2015-04-01": "sts",
+}
+
+
+def everything(operator: Operator) -> None:
+    """Every command that calls the cloud, in every form that sends other parameters."""
+    operator.run("quote", "--compare")
+    operator.write_stack(instance__spot={"maxHourlyPrice": 0.3}, region="ap-southeast-1")
+    operator.run("quote")
+    operator.write_stack(billing__mode="subscription", billing__months=12)
+    operator.run("quote")
+    operator.run("doctor")
+    operator.write_stack(
+        network={"existingVpcId": "vpc-t4nexample01", "existingVswitchId": "vsw-t4nexample01"},
+        instance__image={"id": "m-t4nexample01"},
+    )
+    operator.run("doctor")
+    operator.write_stack()
+    operator.deploy()
+    for command in (["status"], ["logs"], ["exec", "--", "true"], ["stop"], ["start"], ["restart"], ["password"]):
+        yes = ["--yes"] if command[0] not in ("status", "logs") else []
+        operator.run(command[0], *yes, *command[1:])
+    cloud = Cloud(region.REGION)
+    cloud.call("ecs", "StopInvocation", RegionId=region.REGION, InvokeId="t-1", InstanceId=[region.INSTANCE])
+
+
+@pytest.fixture(autouse=True)
+def _nothing_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ops.artifacts.probe", lambda _: [])
+
+
+def names(value: Any, path: str = "") -> list[str]:
+    if isinstance(value, dict):
+        return [name for key, item in value.items() for name in names(item, f"{path}.{key}".strip("."))]
+    if isinstance(value, list):
+        return [name for item in value for name in names(item, path)]
+    return [path]
+
+
+def test_every_action_and_parameter_that_is_sent_exists_in_the_official_sdk(operator: Operator):
+    everything(operator)
+    seen = {(VERSIONS[one.version], one.action) for one in operator.api.received}
+    assert len(seen) == 24
+    for one in operator.api.received:
+        models = client.load(f"{client.PACKAGES[VERSIONS[one.version]]}.models")
+        request = getattr(models, f"{one.action}Request", None)
+        if request is None:
+            assert not one.parameters
+            continue
+        kept = request().from_map(one.parameters).to_map()
+        assert names(kept) == names(kept | one.parameters), one.action
+        assert set(names(one.parameters)) <= set(names(kept)), one.action
+
+
+def test_every_answer_of_the_stand_in_has_the_sdks_shape(operator: Operator, monkeypatch: pytest.MonkeyPatch):
+    answers: list[tuple[str, Any]] = []
+    real = operator.region.answer
+
+    def kept(action: str, given: Any) -> Any:
+        answers.append((action, real(action, given)))
+        return answers[-1][1]
+
+    monkeypatch.setattr(operator.api, "answer", kept)
+    everything(operator)
+    services = {one.action: VERSIONS[one.version] for one in operator.api.received}
+    for action, answer in answers:
+        if isinstance(answer, Fault):
+            continue
+        body = getattr(client.load(f"{client.PACKAGES[services[action]]}.models"), f"{action}ResponseBody")
+        known = body().from_map(answer).to_map()
+        assert set(names(answer)) <= set(names(known)), action
+
+
+def test_a_parameter_that_the_action_does_not_have_is_refused_before_it_is_sent(operator: Operator):
+    cloud = Cloud(region.REGION)
+    with pytest.raises(TypeError, match=r"DescribePrice takes no SystemDisk\.Sise, Regon"):
+        cloud.call("ecs", "DescribePrice", SystemDisk={"Sise": 20}, Regon="x")
+    with pytest.raises(TypeError, match="takes no"):
+        cloud.call("ecs", "DescribeInstances", Tag=[{"Key": "a", "Valeu": "b"}])
+    assert operator.api.received == []
+
+
+@pytest.mark.usefixtures("operator")
+def test_the_stand_in_refuses_a_wrong_secret_an_unknown_key_and_a_changed_request(monkeypatch: pytest.MonkeyPatch):
+    for key, secret, code in (
+        (server.ACCESS_KEY, "guessed", "SignatureDoesNotMatch"),
+        ("LTAI-nobody", server.SECRET, "InvalidAccessKeyId.NotFound"),
+    ):
+        operators.sign_in(monkeypatch, key, secret, None)
+        with pytest.raises(CloudError) as raised:
+            Cloud(region.REGION).call("sts", "GetCallerIdentity")
+        assert raised.value.code == code
+    signed = {"x-acs-content-sha256": "0" * 64, "host": "a"}
+    one, other = (signature.signature("POST", "/", {"A": value}, signed, "s") for value in ("1", "2"))
+    assert one != other
+
+
+def test_the_signature_is_the_documented_example():
+    """From the help page "Request syntax and signature method V3"."""
+    headers = {
+        "host": "ecs.cn-shanghai.aliyuncs.com",
+        "x-acs-action": "RunInstances",
+        "x-acs-content-sha256": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+        "x-acs-date": "2023-10-26T10:22:32Z",
+        "x-acs-signature-nonce": "3156853299f313e23d1673dc12e1703d",
+        "x-acs-version": "2014-05-26",
+    }
+    query = {"ImageId": "win2019_1809_x64_dtc_zh-cn_40G_alibase_20230811.vhd", "RegionId": "cn-shanghai"}
+    wanted = "06563a9e1b43f5dfe96b81484da74bceab24a1d853912eee15083a6f0f3283c0"
+    assert signature.signature("POST", "/", query, headers, "YourAccessKeySecret") == wanted
+
+
+def test_expired_credentials_say_what_to_do(operator: Operator, monkeypatch: pytest.MonkeyPatch):
+    operators.sign_in(monkeypatch, server.ACCESS_KEY, server.SECRET, "an old token")
+    result = operator.run("quote")
+    assert result.exit_code == 1
+    assert "InvalidSecurityToken.Expired" in result.stderr
+    assert "fix: the temporary credentials have expired" in result.stderr
+    assert re.search(r"request id: [0-9A-F-]{36}", result.stderr)
+
+
+def test_throttling_and_a_busy_service_are_tried_again(operator: Operator):
+    operator.api.faults["DescribePrice"] = [region.THROTTLED, region.BUSY, region.THROTTLED]
+    assert operator.run("quote").exit_code == 0
+    assert len(operator.api.called("DescribePrice")) == 6
+
+
+def test_throttling_without_end_is_told_after_five_attempts(operator: Operator):
+    operator.api.faults["DescribePrice"] = [region.THROTTLED] * 50
+    result = operator.run("quote")
+    assert result.exit_code == 1
+    assert "Throttling.User" in result.stderr
+    assert "wait a minute" in result.stderr
+    assert len(operator.api.called("DescribePrice")) == client.ATTEMPTS
+
+
+def test_a_refusal_is_not_tried_again_and_names_the_action(operator: Operator):
+    operator.api.faults["DescribePrice"] = [region.FORBIDDEN]
+    result = operator.run("quote")
+    assert "ecs:DescribePrice: Forbidden.RAM" in result.stderr
+    assert "let an administrator grant this action" in result.stderr
+    assert len(operator.api.called("DescribePrice")) == 1
+
+
+def test_a_service_out_of_reach_is_told_with_its_fix(operator: Operator, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("ALIBABA_CLOUD_ENDPOINT_ECS", "http://127.0.0.1:9")
+    result = operator.run("quote")
+    assert result.exit_code == 1
+    assert "ecs:DescribePrice: Network: no answer" in result.stderr
+    assert "HTTPS_PROXY" in result.stderr
+
+
+def test_no_credentials_are_told_with_exit_status_2(operator: Operator, monkeypatch: pytest.MonkeyPatch):
+    operators.sign_in(monkeypatch, None, None, None)
+    monkeypatch.setenv("HOME", str(operator.root))
+    result = operator.run("quote")
+    assert result.exit_code == 2
+    assert "no credentials of Alibaba Cloud found" in result.stderr
+    assert "ALIBABA_CLOUD_ACCESS_KEY_ID" in result.stderr
+
+
+def test_missing_sdks_are_told_with_the_command_that_installs_them(operator: Operator, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(client.PACKAGES, "ecs", "alibabacloud_not_installed")
+    result = operator.run("quote")
+    assert result.exit_code == 2
+    assert "pip install -r requirements-ops.txt" in result.stderr
+
+
+def test_an_account_of_the_other_site_is_asked_there(operator: Operator, monkeypatch: pytest.MonkeyPatch):
+    here = f"127.0.0.1:{operator.api.port}"
+    monkeypatch.delenv("ALIBABA_CLOUD_ENDPOINT_BSS")
+    monkeypatch.setattr(client, "BSS_SITES", (f"http://{here}", f"http://localhost:{operator.api.port}"))
+    operator.api.faults["QueryAccountBalance"] = [Fault(400, "NotApplicable", "This API is not applicable for caller.")]
+    body = Cloud(region.REGION).call("bss", "QueryAccountBalance").body
+    assert body["Data"]["Currency"] == "USD"
+    assert len(operator.api.called("QueryAccountBalance")) == 2
+
+
+def test_an_error_inside_a_successful_answer_is_an_error(operator: Operator, monkeypatch: pytest.MonkeyPatch):
+    body = {"Code": "NotAuthorized", "Message": "This API is not authorized for caller.", "Success": False}
+    monkeypatch.setattr(operator.api, "answer", lambda *_: body)
+    with pytest.raises(CloudError, match="NotAuthorized") as raised:
+        Cloud(region.REGION).call("bss", "QueryAccountBalance")
+    assert raised.value.is_refusal
+
+
+def test_all_pages_are_read(operator: Operator):
+    operator.deploy()
+    cloud = Cloud(region.REGION)
+    found = list(
+        cloud.pages("ecs", "DescribeSnapshots", ("Snapshots", "Snapshot"), RegionId=region.REGION, DiskId=region.DISK)
+    )
+    assert [entry["SnapshotId"] for entry in found] == ["s-t4nexample00", "s-t4nexample01"]
+
+
+def test_credentials_never_show_in_an_error_or_a_representation(operator: Operator):
+    cloud = Cloud(region.REGION)
+    cloud.call("sts", "GetCallerIdentity")
+    assert server.SECRET not in repr(cloud)
+    operator.api.faults["GetCallerIdentity"] = [region.FORBIDDEN]
+    with pytest.raises(CloudError) as raised:
+        cloud.call("sts", "GetCallerIdentity")
+    assert server.SECRET not in str(raised.value)
+
+
+def test_not_possible_is_bad_input():
+    assert NotPossibleError("x").status == 2
