@@ -18,9 +18,7 @@ junk = st.recursive(
     max_leaves=6,
 )
 text = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_size=1, max_size=40)
-tags = st.dictionaries(
-    st.from_regex(r"[b-zB-Z][A-Za-z0-9_-]{0,40}", fullmatch=True), st.text(max_size=40), max_size=17
-)
+tags = st.dictionaries(st.from_regex(r"[b-zB-Z][A-Za-z0-9_-]{0,40}", fullmatch=True), st.text(max_size=40), max_size=17)
 
 
 def _optional(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
@@ -64,9 +62,13 @@ def configs(draw: st.DrawFn) -> dict[str, Any]:
                 access=st.builds(
                     lambda nets, tls: {"allowedNetworks": nets, "tls": tls},
                     st.lists(st.builds("{}.{}.0.0/16".format, octet, octet), min_size=1, max_size=5, unique=True),
-                    st.sampled_from([{"mode": "ip"}, {"mode": "internal"}, {"mode": "domain", "domain": "a.example.com"}]),
+                    st.sampled_from(
+                        [{"mode": "ip"}, {"mode": "internal"}, {"mode": "domain", "domain": "a.example.com"}]
+                    ),
                 ),
-                billing=st.sampled_from([{"mode": "payAsYouGo"}, {"mode": "subscription", "months": 12, "autoRenew": True}]),
+                billing=st.sampled_from(
+                    [{"mode": "payAsYouGo"}, {"mode": "subscription", "months": 12, "autoRenew": True}]
+                ),
                 publicAddress=_optional(
                     bandwidthMbps=st.integers(1, 500), charge=st.sampled_from(["byTraffic", "byBandwidth"])
                 ),

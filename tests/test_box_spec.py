@@ -30,7 +30,10 @@ def test_no_secret_is_in_it():
 
 def test_the_pins_are_the_programs_where_the_stack_names_none():
     made = spec()
-    assert (made.ollama.archive.version, made.ollama.archive.sha256) == (versions.OLLAMA_VERSION, versions.OLLAMA_SHA256)
+    assert (made.ollama.archive.version, made.ollama.archive.sha256) == (
+        versions.OLLAMA_VERSION,
+        versions.OLLAMA_SHA256,
+    )
     assert made.open_webui.image.reference == versions.OPEN_WEBUI_IMAGE.replace(":v0.11.4", "")
 
 
@@ -62,9 +65,9 @@ def test_a_mirror_that_is_named_wins_over_the_preset():
 
 def test_an_image_of_another_registry_is_left_where_it_is():
     image = "registry.example.com/team/webui:v1@sha256:" + "c" * 64
-    assert spec(region="cn-hangzhou", instance__zone="cn-hangzhou-i", openWebui__image=image).open_webui.image.registry == (
-        "registry.example.com"
-    )
+    assert spec(
+        region="cn-hangzhou", instance__zone="cn-hangzhou-i", openWebui__image=image
+    ).open_webui.image.registry == ("registry.example.com")
 
 
 def test_a_model_with_a_host_of_its_own_is_not_sent_to_the_mirror():
@@ -79,7 +82,11 @@ def test_a_modelfiles_base_is_what_is_pulled():
 
 @pytest.mark.parametrize(
     ("type_name", "count", "module"),
-    [("ecs.gn7i-2x.8xlarge", 2, "open"), ("ecs.gn6v-c8g1.2xlarge", 1, "proprietary"), ("ecs.gn9z-x.2xlarge", 1, "open")],
+    [
+        ("ecs.gn7i-2x.8xlarge", 2, "open"),
+        ("ecs.gn6v-c8g1.2xlarge", 1, "proprietary"),
+        ("ecs.gn9z-x.2xlarge", 1, "open"),
+    ],
 )
 def test_the_box_is_told_which_gpus_to_find(type_name, count, module):
     made = spec(instance__type=type_name).gpu

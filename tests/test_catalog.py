@@ -33,7 +33,12 @@ def test_vgpu_families_are_told_apart(name: str):
 
 @pytest.mark.parametrize(
     ("name", "gpu"),
-    [("ecs.gn9z-c8g1.2xlarge", True), ("ecs.ebmgn7i.32xlarge", True), ("ecs.hfc7.large", False), ("ecs.g7.xlarge", False)],
+    [
+        ("ecs.gn9z-c8g1.2xlarge", True),
+        ("ecs.ebmgn7i.32xlarge", True),
+        ("ecs.hfc7.large", False),
+        ("ecs.g7.xlarge", False),
+    ],
 )
 def test_an_unknown_type_shows_by_its_family_whether_it_has_a_gpu(name: str, gpu: bool):
     assert catalog.has_gpu(name) is gpu

@@ -27,7 +27,9 @@ def test_no_port_but_80_and_443_is_ever_open():
 
 
 def test_each_rule_names_its_ports_as_a_range(deploy):
-    rules = [r for r in deploy(lambda: Firewall("fw", args(acme=True))).values() if r.type.endswith("SecurityGroupRule")]
+    rules = [
+        r for r in deploy(lambda: Firewall("fw", args(acme=True))).values() if r.type.endswith("SecurityGroupRule")
+    ]
     assert {rule.inputs["portRange"] for rule in rules} == {"443/443", "80/80"}
     assert all(rule.inputs["nicType"] == "intranet" for rule in rules)
     assert all(rule.inputs["securityGroupId"] == "fw-group-id" for rule in rules)

@@ -10,6 +10,7 @@ import yaml
 
 from infra.settings import Settings
 from ops.program import record_stack
+from ops.recording import Recording
 from ops.values import UNKNOWN, Secret
 
 ROOT = Path(__file__).parent.parent
@@ -30,7 +31,7 @@ UNTAGGED = {
     "EventRule",
     "Execution",
 }
-_RECORDINGS = {}
+_RECORDINGS: dict[tuple[str, bool], Recording] = {}
 
 
 @pytest.fixture(params=[(stack, preview) for stack in STACKS for preview in (True, False)], ids=str)
@@ -124,7 +125,7 @@ def test_the_stack_file_of_prod_protects_what_it_must_not_lose():
     assert not of_type(prod, "Network")
 
 
-def test_the_declared_config_is_the_settings(recording):
+def test_the_declared_config_is_the_settings():
     declared = set(yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"])
     fields = {
         f"open-webui:{field.alias or name}" for name, field in Settings.model_fields.items() if field.description
@@ -137,4 +138,6 @@ def test_no_provider_setting_is_overridden(recording):
 
 
 def test_a_recording_holds_no_python_error_text(recording):
-    assert not re.search(r"Traceback|<pulumi\.Output", json.dumps([r.inputs for r in recording.resources], default=repr))
+    assert not re.search(
+        r"Traceback|<pulumi\.Output", json.dumps([r.inputs for r in recording.resources], default=repr)
+    )

@@ -25,9 +25,7 @@ def declared(values: dict[str, Any]) -> Recording:
     except SettingsError:
         assume(False)
         raise
-    return record(
-        lambda: stack.deploy(made) and None, project="open-webui", stack="dev", config={}, preview=False
-    )
+    return record(lambda: stack.deploy(made) and None, project="open-webui", stack="dev", config={}, preview=False)
 
 
 @given(strategies.broken_configs())

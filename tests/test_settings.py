@@ -167,7 +167,7 @@ REFUSED = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("changes,said", REFUSED.values(), ids=REFUSED.keys())
+@pytest.mark.parametrize(("changes", "said"), REFUSED.values(), ids=REFUSED.keys())
 def test_it_is_refused_with_its_reason(changes, said):
     assert said in refused(**changes)
 
