@@ -14,6 +14,7 @@ from sandbox.engine import REPOSITORY, Engine, Outcome, find_cli, readable
 from sandbox.provider.cloud import Cloud
 from sandbox.provider.server import serve
 from sandbox.provider.values import Props
+from sandbox.session import made_up_secrets
 from tests.region import RecordingHardware
 
 CLI = find_cli()
@@ -95,6 +96,7 @@ def driven(
             provider_port=port,
             project_dir=project,
             program=program,
+            secret_config=made_up_secrets(stack) if project == REPOSITORY else {},
         )
         yield Driven(cloud, engine)
     gc.collect()  # here, where the marks hold, or a test of another module is blamed
