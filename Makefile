@@ -11,7 +11,7 @@ DEV := .venv/.dev-$(call PIN,requirements.txt requirements-ops.txt requirements-
 PIP := .venv/bin/python -m pip --quiet --disable-pip-version-check install -r
 
 .DEFAULT_GOAL := help
-.PHONY: help venv preview test lint types unit fmt sandbox sandbox-down rehearse clean
+.PHONY: help venv preview test lint types unit fmt docs sandbox sandbox-down good-path rehearse clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-13s %s\n", $$1, $$2}' Makefile
@@ -43,6 +43,12 @@ sandbox: $(DEV) ## `pulumi up` for real, on this machine (Linux, root)
 
 sandbox-down: $(DEV) ## take the sandbox down, and what it made
 	@.venv/bin/python -m ops sandbox down
+
+good-path: $(DEV) ## the sandbox's own test: up, all that a person does first, up again, destroy (Linux, root)
+	@.venv/bin/python -m pytest -q -m sandbox tests/sandbox
+
+docs: $(DEV) ## write the documents that are made from the code
+	@.venv/bin/python -m scripts.docs
 
 rehearse: $(DEV) ## the scenarios, good and bad, on the sandbox
 	@.venv/bin/python -m ops rehearse
