@@ -39,16 +39,18 @@ def prepare(say: Callable[[str], None]) -> None:
 
 def _install_packages(say: Callable[[str], None]) -> None:
     missing = sorted({package for command, package in COMMANDS.items() if not shutil.which(command)})
-    if not missing:
-        return
-    wanted = sorted({*missing, *HOST_PACKAGES})
+    if missing:
+        _apt_install(sorted({*missing, *HOST_PACKAGES}), say)
+
+
+def _apt_install(packages: list[str], say: Callable[[str], None]) -> None:
     if not shutil.which("apt-get"):
-        raise HostError(f"not installed: {', '.join(missing)}; Debian's names, install what this system calls them")
-    say(f"installing with apt-get: {', '.join(wanted)}")
+        raise HostError(f"not installed: {', '.join(packages)}; Debian's names, install what this system calls them")
+    say(f"installing with apt-get: {', '.join(packages)}")
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     for command in (
         ["apt-get", "-qq", "update"],
-        ["apt-get", "-qq", "install", "--yes", "--no-install-recommends", *wanted],
+        ["apt-get", "-qq", "install", "--yes", "--no-install-recommends", *packages],
     ):
         run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         if run.returncode != 0:
@@ -76,9 +78,12 @@ def _install_go(say: Callable[[str], None]) -> None:
     os.environ["PATH"] = f"{target / 'bin'}{os.pathsep}{os.environ['PATH']}"
 
 
-def browser() -> Path | None:
-    """A Chromium that can look at the page headless; None where there is none."""
-    found = next(
-        (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
-    )
-    return Path(found) if found else None
+def browser(say: Callable[[str], None]) -> Path:
+    """A Chromium that can look at the page headless; installed where there is none. Raises `HostError`."""
+    for attempt in range(2):
+        for name in ("chromium", "chromium-browser", "google-chrome"):
+            if path := shutil.which(name):
+                return Path(path)
+        if attempt == 0:
+            _apt_install(["chromium"], say)
+    raise HostError("apt-get installed chromium, and still there is none on PATH")
