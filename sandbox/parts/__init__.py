@@ -69,8 +69,7 @@ _RECIPES: tuple[Recipe, ...] = (PROGRAMS[0], *IMAGE, *PROGRAMS[1:], BOX, MODELS,
 def missing(cache: Path = CACHE) -> list[str]:
     """What `build` would have to make: names with rough minutes on two cores, downloads included."""
     return [
-        f"{recipe.name} (about {max(1, round(recipe.seconds / 60))} min)"
-        for recipe in Workshop(cache=cache).missing(_RECIPES)
+        f"{recipe.name} (about {recipe.seconds / 60:.1f} min)" for recipe in Workshop(cache=cache).missing(_RECIPES)
     ]
 
 
