@@ -1,6 +1,6 @@
 """The commands that talk to the cloud. As in `ops.cli`, each imports its module when it runs."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -133,3 +133,22 @@ def models(
     from ops.models import run
 
     raise typer.Exit(run(stack, words or [], every=every, as_json=as_json))
+
+
+@app.command()
+def mirror(
+    bucket: Annotated[str, typer.Argument(help="An OSS bucket in the stack's region.")],
+    stack: Stack = "dev",
+    source: Annotated[
+        Literal["international", "mainland"], typer.Option(help="The hubs that this machine downloads from.")
+    ] = "international",
+    public: Annotated[
+        bool, typer.Option("--public-read", help="Let everybody read the objects; else the bucket's policy decides.")
+    ] = False,
+    yes: Yes = False,
+    as_json: Json = False,
+) -> None:
+    """Bring all that the box downloads into a bucket of its region, and point the stack at it."""
+    from ops.mirror import run
+
+    raise typer.Exit(run(stack, bucket, source, public=public, yes=yes, as_json=as_json))

@@ -70,11 +70,15 @@ class Manifest:
 
 @dataclass(frozen=True)
 class Registry:
-    """One host. `scheme` is http only for a registry on this machine."""
+    """One host."""
 
     host: str
-    scheme: str = "https"
     _tokens: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def scheme(self) -> str:
+        """As with Docker, http only for a registry on this machine."""
+        return "http" if self.host.startswith(("127.0.0.1:", "localhost:")) else "https"
 
     def manifest(self, repository: str, target: str) -> Manifest:
         """Raises RegistryError."""

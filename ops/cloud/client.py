@@ -122,7 +122,7 @@ class Cloud:
         if key not in self._clients:
             module = load(f"{PACKAGES[service]}.client")
             config = load("alibabacloud_tea_openapi.utils_models").Config(
-                credential=self._credential, region_id=self.region, retry_options=_retry_options()
+                credential=self.credential, region_id=self.region, retry_options=_retry_options()
             )
             if address:
                 scheme, _, host = address.rpartition("://")
@@ -131,7 +131,8 @@ class Cloud:
         return self._clients[key]
 
     @cached_property
-    def _credential(self) -> Any:
+    def credential(self) -> Any:
+        """What the default chain found. Raises NotPossibleError."""
         credentials = load("alibabacloud_credentials.client")
         logging.getLogger("credentials").disabled = True  # a traceback for every provider that has none
         found = credentials.Client()

@@ -1,0 +1,149 @@
+"""`ops mirror`: bring all that a box downloads into a bucket of its region, verified, and point the stack at it."""
+
+import hashlib
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from infra.box import box_spec
+from infra.sections import MirrorPreset, Mirrors
+from infra.settings import Settings
+from ops import edit_stack_file, mirror_plan, stack_settings, terminal
+from ops.bucket import Bucket
+from ops.cloud.client import Cloud, load
+from ops.cloud.errors import OpsError
+from ops.mirror_plan import Content
+from ops.program import ROOT
+from ops.registry import PIECE, TIMEOUT_S, Registry
+from ops.show import section
+
+SECTION: Final = "open-webui:mirrors"
+
+
+def run(stack: str, bucket: str, source: str, *, public: bool, yes: bool, as_json: bool) -> int:
+    """Mirror a stack's downloads into `bucket`; return the exit status."""
+
+    def command() -> int:
+        settings = stack_settings.load(stack)
+        target = Bucket(Cloud(settings.region), bucket)
+        document = mirror(settings, target, MirrorPreset(source), public=public, yes=yes)
+        terminal.emit(document, show, as_json=as_json)
+        return terminal.OK if document["written"] else terminal.FINDINGS
+
+    return terminal.guarded(command)
+
+
+def mirror(settings: Settings, bucket: Bucket, source: MirrorPreset, *, public: bool, yes: bool) -> dict[str, Any]:
+    """The document of ops/schemas/mirror.json. Raises CloudError, and OpsError where a download is not as pinned."""
+    spec = box_spec(settings.model_copy(update={"mirrors": Mirrors.model_validate({"preset": source.value})}))
+    with terminal.doing("asking the registries"):
+        bucket.require()
+        wanted = list(mirror_plan.contents(spec))
+    states = dict.fromkeys((content.key for content in wanted), "planned")
+    agreed = terminal.confirmed(announced(wanted, bucket, settings.stack, public=public), yes=yes)
+    if agreed:
+        with tempfile.TemporaryDirectory(prefix="mirror-") as folder, terminal.doing("mirroring") as tell:
+            for number, content in enumerate(wanted, 1):
+                tell(f"{number} of {len(wanted)}: {content.key}")
+                states[content.key] = _bring(content, bucket, Path(folder) / "object", public=public)
+        _write(settings, bucket.internal_host)
+    return {
+        "stack": settings.stack,
+        "bucket": bucket.name,
+        "host": bucket.internal_host,
+        "objects": [{"key": one.key, "bytes": one.size, "state": states[one.key]} for one in wanted],
+        "mirrors": mirror_plan.mirrors(bucket.internal_host),
+        "notMirrored": mirror_plan.not_mirrored(spec),
+        "written": agreed,
+    }
+
+
+def announced(wanted: Iterable[Content], bucket: Bucket, stack: str, *, public: bool) -> str:
+    """What will happen, before it does."""
+    kept = list(wanted)
+    size = sum(content.size or 0 for content in kept) / 1000**3
+    unknown = sum(content.size is None for content in kept)
+    readers = "readable by everybody" if public else "readable by whom the bucket's policy lets"
+    return (
+        f"{len(kept)} objects ({size:.1f} GB and {unknown} archives) go through this machine to "
+        f"bucket {bucket.name} in {bucket.region}, {readers};\n"
+        f"    then {SECTION} of Pulumi.{stack}.yaml leads to {bucket.internal_host}"
+    )
+
+
+def _bring(content: Content, bucket: Bucket, file: Path, *, public: bool) -> str:
+    known = content.sha256 or hashlib.sha256(content.inline or b"").hexdigest()
+    if bucket.sha256(content.key) == known:
+        return "present"
+    last = "it has no address"
+    for reason in _attempts(content, file, known):
+        if reason is None:
+            bucket.put(content.key, file, content.media_type, known, public=public)
+            return "uploaded"
+        last = reason
+    raise OpsError(f"{content.key}: {last}\n    fix: run it again; --source mainland takes other mirrors")
+
+
+def _attempts(content: Content, file: Path, known: str) -> Iterator[str | None]:
+    """None after a download that is what it should be, else why not; one per address."""
+    if content.inline is not None:
+        file.write_bytes(content.inline)
+        yield None
+        return
+    for pieces in _sources(content):
+        digest = hashlib.sha256()
+        try:
+            with file.open("wb") as target:
+                for piece in pieces:
+                    digest.update(piece)
+                    target.write(piece)
+        except (OpsError, load("requests").RequestException) as error:
+            yield str(error)
+            continue
+        found = digest.hexdigest()
+        yield None if found == known else f"what came has the SHA-256 {found}, not {known}"
+
+
+def _sources(content: Content) -> Iterator[Iterable[bytes]]:
+    if content.blob is not None:
+        yield Registry(content.blob.host).blob(content.blob.repository, content.blob.target)
+    for url in content.urls:
+        yield _pieces(url)
+
+
+def _pieces(url: str) -> Iterator[bytes]:
+    with load("requests").get(url, stream=True, timeout=TIMEOUT_S) as answer:
+        answer.raise_for_status()
+        yield from answer.iter_content(PIECE)
+
+
+def _write(settings: Settings, host: str) -> None:
+    kept = settings.mirrors.model_dump(mode="json", by_alias=True, exclude_none=True)
+    text = yaml.safe_dump({**kept, **mirror_plan.mirrors(host)}, sort_keys=False)
+    lines = "".join(f"    {line}\n" for line in text.splitlines())
+    file = ROOT / f"Pulumi.{settings.stack}.yaml"
+    edit_stack_file.write(file, edit_stack_file.set_section(file.read_text(encoding="utf-8"), SECTION, lines))
+
+
+def show(document: terminal.Document) -> RenderableType:
+    """What went where, and what the box still fetches from elsewhere."""
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(style="cyan", no_wrap=True)
+    table.add_column(overflow="fold")
+    for entry in document["objects"]:
+        table.add_row(entry["state"], entry["key"])
+    rest = Table.grid(padding=(0, 2, 0, 0))
+    for entry in document["notMirrored"]:
+        rest.add_row(Text(entry["what"], style="cyan"), entry["why"])
+    hint = (
+        f"{SECTION} now leads to {document['host']}; next: make preview STACK={document['stack']}"
+        if document["written"]
+        else "nothing was changed"
+    )
+    return Group(table, section("Not mirrored", rest), Text(f"\n{hint}", style="dim"))

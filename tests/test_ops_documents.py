@@ -1,0 +1,86 @@
+"""Every command's --json output against its schema in ops/schemas, and what `--help` may import."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from ops.program import ROOT
+from tests.openapi import boxes
+from tests.openapi.operator import Operator
+
+SCHEMAS = ROOT / "ops/schemas"
+COMMANDS = {
+    "quote": ["quote"],
+    "quote-compare": ["quote", "--compare"],
+    "doctor": ["doctor"],
+    "status": ["status"],
+    "logs": ["logs"],
+    "exec": ["exec", "--yes", "--json", "--", "true"],
+    "power": ["stop", "--yes"],
+    "open": ["open"],
+    "password": ["password", "--yes"],
+    "models": ["models"],
+}
+
+
+def validator(name: str) -> jsonschema.Draft202012Validator:
+    schema = json.loads((SCHEMAS / f"{name}.json").read_text())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    return jsonschema.Draft202012Validator(schema)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_json_output_is_as_its_schema_says(operator: Operator, monkeypatch: pytest.MonkeyPatch, name: str):
+    monkeypatch.setattr("ops.artifacts.probe", lambda _: [])
+    operator.deploy()
+    operator.region.run = boxes.healthy
+    arguments = COMMANDS[name]
+    result = operator.run(*arguments, *([] if "--json" in arguments else ["--json"]))
+    validator(name).validate(json.loads(result.stdout))
+
+
+def test_the_status_of_a_stack_without_anything_is_as_the_schema_says(operator: Operator):
+    validator("status").validate(operator.document("status"))
+
+
+def test_spot_and_subscription_quotes_are_as_the_schema_says(operator: Operator):
+    operator.write_stack(instance__spot={})
+    validator("quote").validate(operator.document("quote"))
+    operator.write_stack(billing__mode="subscription", billing__months=1)
+    validator("quote").validate(operator.document("quote"))
+    validator("quote-compare").validate(operator.document("quote", "--compare"))
+
+
+def test_every_command_with_json_has_a_schema():
+    from ops.cloud_cli import app  # noqa: PLC0415 - a list of functions, no more
+
+    named = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
+    shared = {"start": "power", "stop": "power", "restart": "power"}
+    schemas = {file.stem for file in SCHEMAS.glob("*.json")}
+    assert {shared.get(name, name) for name in named} | {"quote-compare"} == schemas
+
+
+def test_a_schema_refuses_what_is_not_documented():
+    with pytest.raises(jsonschema.ValidationError, match="Additional properties"):
+        validator("password").validate({"email": "a", "password": "b", "more": 1})
+
+
+@pytest.mark.parametrize("arguments", [[], ["quote"], ["status"], ["exec"]])
+def test_help_imports_neither_sdks_nor_pulumi_nor_the_settings(arguments: list[str]):
+    """What makes `--help` slow, without a clock. Typer itself imports pydantic for some commands."""
+    command = [sys.executable, "-X", "importtime", "-m", "ops", *arguments, "--help"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    imported = {line.rsplit("|", 1)[-1].strip().split(".")[0] for line in done.stderr.splitlines()}
+    assert "typer" in imported
+    assert not imported & {"pulumi", "pulumi_alicloud", "infra", "requests", "yaml", "darabonba", "Tea"}
+    assert not [name for name in imported if name.startswith("alibabacloud")]
+    assert "Usage:" in done.stdout
+
+
+def test_no_command_needs_the_sdks_to_be_listed_in_the_run_time_requirements():
+    runtime = Path(ROOT / "requirements.txt").read_text()
+    assert "alibabacloud" not in runtime
