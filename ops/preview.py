@@ -4,7 +4,8 @@ import json
 import sys
 from typing import Any
 
-from ops import show, show_changes
+from infra.settings import Settings
+from ops import quote, show, show_changes
 from ops.against import RevisionError, document_of
 from ops.compare import Comparison, compare
 from ops.document import document
@@ -18,7 +19,8 @@ def run(stack: str, against: str | None, *, as_json: bool) -> int:
     there is nothing to compare with.
     """
     try:
-        current = document(record_stack(stack))
+        deployment = record_stack(stack)
+        current = document(deployment)
         changes = None if against is None else _changes(against, stack, current)
     except REFUSALS as error:
         print(error, file=sys.stderr)
@@ -30,12 +32,19 @@ def run(stack: str, against: str | None, *, as_json: bool) -> int:
         print(json.dumps(current if changes is None else {**current, "changes": changes.as_json()}, indent=2))
     elif against is None or changes is None:
         show.emit(show.deployment(stack, current))
+        _emit_price(deployment.settings)
     else:
         show.emit(show_changes.comparison(stack, against, changes))
     broken = sum(finding["level"] == "mandatory" and not finding["allowed"] for finding in current["policies"])
     if broken:
         print(f"{broken} mandatory rule(s) broken: see docs/policies.md", file=sys.stderr)
     return 1 if broken else 0
+
+
+def _emit_price(settings: Settings) -> None:
+    price = quote.for_preview(settings)
+    if price is not None:
+        show.emit(show.section("Price", price))
 
 
 def _changes(against: str, stack: str, current: dict[str, Any]) -> Comparison | None:

@@ -151,6 +151,18 @@ def test_the_preview_gets_the_quotes_lines_where_credentials_exist(operator: Ope
     assert "no price: ecs:DescribePrice: Forbidden.RAM" in show.plain(quote.for_preview(settings) or "")
 
 
+def test_the_preview_ends_with_the_price(
+    operator: Operator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    from ops import preview, quote  # noqa: PLC0415 - pulumi's provider takes a second
+
+    assert operator.api.received == []
+    monkeypatch.setattr(quote, "credentials_likely", lambda: True)
+    assert preview.run("dev", None, as_json=False) == 0
+    shown = capsys.readouterr().out
+    assert shown.index("Outputs") < shown.index("Price ──") < shown.index("traffic to the internet")
+
+
 def test_two_currencies_are_never_summed():
     one, other = (price.Priced(currency=name, lines=(), rules=()) for name in ("CNY", "USD"))
     with pytest.raises(Exception, match="several currencies: CNY, USD"):
