@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from owbox import cloud, disk, download, models, network, packages, ready, release, services, units
-from owbox.base import Box, StepError, TransientError, run, say, succeeds, write
+from owbox.base import Box, StepError, TransientError, say, write
 
 
 def secrets(box: Box) -> None:
@@ -24,8 +24,7 @@ def secrets(box: Box) -> None:
 
 def install_caddy(box: Box) -> None:
     download.install(box, "caddy", box.spec["caddy"])
-    if services.caddy_files(box) and succeeds("systemctl", "is-active", "owbox-caddy"):
-        run("systemctl", "reload", "owbox-caddy")
+    write(box.run / "caddy.json", json.dumps(services.caddy_configuration(box), indent=1))
 
 
 STEPS: dict[str, Callable[[Box], None]] = {

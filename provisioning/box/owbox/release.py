@@ -50,8 +50,7 @@ def report(box: Box) -> Any:
 
 
 def prove(box: Box) -> Any:
-    """Start what does not run yet, and wait for the gate; its reason where it fails."""
-    run("systemctl", "start", "--no-block", "open-webui-box.target")
+    """What the gate says, run now or waited for; its reason where it fails."""
     units.again("ready")
     found = report(box) if report(box).get("release") == box.digest else {}
     if found.get("ok"):
@@ -72,7 +71,9 @@ def converge(box: Box, backup: Path | None = None) -> Any:
         units.again("models")
         if units.record(box, "models").get("ok"):
             restart(box, "caddy")
+            succeeds("systemctl", "reload", *units.service("caddy"))  # Caddy itself knows whether anything changed
             restart(box, "open-webui", backup)
+            start()
     return prove(box)
 
 

@@ -17,6 +17,7 @@ from owbox.base import (
     OPEN_WEBUI,
     Box,
     StepError,
+    TransientError,
     fetch_json,
     full,
     retry,
@@ -209,11 +210,20 @@ def reference(box: Box) -> str:
     return f"{image['registry']}/{image['repository']}@{image['digest']}"
 
 
+def pull(image: str) -> None:
+    try:
+        run("docker", "pull", "-q", image, timeout=3600)
+    except TransientError as error:
+        if "manifest unknown" in str(error):  # a digest does not appear by waiting
+            raise StepError(f"{error}: the registry does not know this digest") from error
+        raise
+
+
 def image(box: Box) -> None:
     """The image by digest, and the network that its container shares with Ollama."""
     if not succeeds("docker", "image", "inspect", reference(box)):
         say(f"pulling {reference(box)}")
-        retry("docker pull", lambda: run("docker", "pull", "-q", reference(box), timeout=3600))
+        retry("docker pull", lambda: pull(reference(box)))
     if not succeeds("docker", "network", "inspect", "owbox"):
         bridge = ["-o", "com.docker.network.bridge.name=owbox0", "--subnet", base.SUBNET, "--gateway", ADDRESS]
         run("docker", "network", "create", *bridge, "owbox")
@@ -265,12 +275,3 @@ def caddy_configuration(box: Box) -> dict[str, Any]:
             "pki": {"certificate_authorities": {"local": {"install_trust": False}}},
         },
     }
-
-
-def caddy_files(box: Box) -> bool:
-    """Write Caddy's configuration; whether it is another one than before."""
-    path, text = box.run / "caddy.json", json.dumps(caddy_configuration(box), indent=1)
-    if path.exists() and path.read_text() == text:
-        return False
-    write(path, text)
-    return True
