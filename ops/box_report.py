@@ -57,6 +57,7 @@ def gpus() -> list[dict[str, Any]]:
 
 def models() -> list[dict[str, Any]] | None:
     sys.path.insert(0, str(CURRENT))
+    sys.dont_write_bytecode = True  # a release is content-addressed: leave it as it is
     try:
         address = importlib.import_module("owbox.base").OLLAMA
         found, loaded = (ask(f"{address}/api/{path}") for path in ("tags", "ps"))

@@ -2,15 +2,18 @@
 
 import json
 import re
+import subprocess
+import sys
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ops import assistant, instance, logs, power, status, terminal
+from ops import assistant, box_report, instance, logs, power, status, terminal
 from ops.cloud.client import Cloud
 from ops.cloud.errors import OpsError
-from tests.openapi import boxes, region
+from tests.openapi import boxes, oss, region
 from tests.openapi.operator import Operator
 
 
@@ -141,6 +144,38 @@ def test_two_instances_with_the_stacks_tags_are_refused(deployed: Operator, monk
     twice = {"Instances": {"Instance": [{"InstanceId": "i-1"}, {"InstanceId": "i-2"}]}}
     monkeypatch.setattr(type(deployed.region), "DescribeInstances", lambda self, given: {**real(self, given), **twice})
     assert "several instances carry this stack's tags: i-1, i-2" in deployed.run("status").stderr
+
+
+def test_the_report_of_a_machine_that_is_no_box_is_empty_and_no_error(tmp_path: Path):
+    """As it is sent: from standard input, to a Python that knows nothing of this program."""
+    script = Path(box_report.__file__).read_text().replace("/opt/open-webui-box", str(tmp_path))
+    done = subprocess.run([sys.executable, "-I", "-"], input=script, capture_output=True, text=True, check=True)
+    report = json.loads(done.stdout)
+    assert (report["release"], report["spec"], report["models"]) == (None, None, None)
+    assert report["disks"][0]["mount"] == "/"
+
+
+def test_the_report_of_a_box_comes_from_its_own_release(tmp_path: Path):
+    current = tmp_path / "current"
+    (current / "owbox").mkdir(parents=True)
+    (current / "owbox/__init__.py").touch()
+    answers = {"/api/tags": {"models": [{"name": "a:1", "size": 9}, {"name": "b:1", "size": 5}]}}
+    answers["/api/ps"] = {"models": [{"name": "a:1", "size": 10, "size_vram": 10}]}
+    (current / "box.json").write_text('{"name": "open-webui-dev"}')
+
+    def ollama(_: str, path: str, __: object, ___: bytes) -> tuple[int, Any, bytes]:
+        return 200, {}, json.dumps(answers[path]).encode()
+
+    with oss.serving(ollama) as port:
+        (current / "owbox/base.py").write_text(f'OLLAMA = "http://127.0.0.1:{port}"\n')
+        script = Path(box_report.__file__).read_text().replace("/opt/open-webui-box", str(tmp_path))
+        done = subprocess.run([sys.executable, "-I", "-"], input=script, capture_output=True, text=True, check=True)
+    report = json.loads(done.stdout)
+    assert report["spec"] == {"name": "open-webui-dev"}
+    assert report["models"] == [
+        {"name": "a:1", "bytes": 9, "gpuBytes": 10},
+        {"name": "b:1", "bytes": 5, "gpuBytes": None},
+    ]
 
 
 def test_the_journal_is_of_all_the_boxs_units_or_of_one(deployed: Operator):

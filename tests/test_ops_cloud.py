@@ -8,6 +8,7 @@ import pytest
 from ops.cloud import client
 from ops.cloud.client import Cloud
 from ops.cloud.errors import CloudError, NotPossibleError
+from ops.program import ROOT
 from tests.openapi import operator as operators
 from tests.openapi import region, server, signature
 from tests.openapi.operator import Operator
@@ -70,6 +71,15 @@ def test_every_action_and_parameter_that_is_sent_exists_in_the_official_sdk(oper
         kept = request().from_map(one.parameters).to_map()
         assert names(kept) == names(kept | one.parameters), one.action
         assert set(names(one.parameters)) <= set(names(kept)), one.action
+
+
+def test_the_documented_permissions_are_those_of_the_actions_that_are_called(operator: Operator):
+    everything(operator)
+    called = {f"{VERSIONS[one.version]}:{one.action}" for one in operator.api.received}
+    page = (ROOT / "docs/operator-commands.md").read_text()
+    table = page[page.index("| for | actions |") : page.index("A permission that is missing")]
+    named = set(re.findall(r"`((?:ecs|vpc|bss|oos|sts):\w+)`", table))
+    assert named == called
 
 
 def test_every_answer_of_the_stand_in_has_the_sdks_shape(operator: Operator, monkeypatch: pytest.MonkeyPatch):
