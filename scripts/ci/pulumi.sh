@@ -1,0 +1,35 @@
+#!/bin/sh
+# The real engine on one stack: pulumi.sh preview|up|drift STACK [REPORT]
+#
+# From the environment: PULUMI_BACKEND_URL (where the state is: https://api.pulumi.com, or an s3:// address of a bucket)
+# and what opens it: PULUMI_ACCESS_TOKEN, or PULUMI_CONFIG_PASSPHRASE with the bucket's own credentials.
+# Cloud credentials: run it under `python -m scripts.ci.with_role`, or set the provider's variables.
+# `drift` writes what it saw to REPORT when the cloud differs from the code or cannot be read, and succeeds.
+set -eu
+
+usage() {
+	echo "usage: $0 preview|up|drift STACK [REPORT]" >&2
+	exit 64
+}
+
+[ $# -ge 2 ] || usage
+action=$1 stack=$2 report=${3:-}
+: "${PULUMI_BACKEND_URL:?is not set: where is the state? See docs/ci.md}"
+pulumi login --non-interactive "$PULUMI_BACKEND_URL" >&2
+set -- --stack "$stack" --non-interactive --policy-pack policy
+
+case $action in
+preview) exec pulumi preview "$@" --diff ;;
+up) exec pulumi up "$@" --yes ;;
+drift)
+	: "${report:?drift needs a REPORT to write}"
+	mkdir -p "$(dirname "$report")"
+	if pulumi preview "$@" --refresh --expect-no-changes --diff >"$report" 2>&1; then
+		rm "$report"
+		echo "$stack is as its code says"
+	else
+		cat "$report"
+	fi
+	;;
+*) usage ;;
+esac
