@@ -48,7 +48,7 @@ def power(what: str, settings: Settings, cloud: Cloud, *, keep: bool, yes: bool)
 
 
 def _announced(what: str, found: Instance, *, keep: bool) -> str:
-    text = f"{found.id} ({found.facts.get('InstanceType')}, {found.status}): {what} {MEANING[what]}"
+    text = f"{found.id} ({found.facts.get('InstanceType')}, {found.status}): {MEANING[what]}"
     return f"{text};\n    {STOP_CHARGING}" if what == "stop" and _gives_back(found, keep=keep) else text
 
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from rich.console import Console, RenderableType
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from infra.problems import SettingsError
 from ops import show
@@ -58,14 +59,15 @@ def confirmed(what: str, *, yes: bool) -> bool:
 
 @contextmanager
 def doing(what: str) -> Iterator[Callable[[str], None]]:
-    """Show on standard error what is being waited for and for how long; the yielded function changes the text."""
-    started = time.monotonic()
+    """Show on a terminal what is being waited for and for how long; the yielded function changes the text."""
     if not sys.stderr.isatty():
         yield lambda _: None
         return
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
     console = Console(stderr=True, highlight=False)
-    with console.status(what) as status:
-        yield lambda text: status.update(f"{text} [dim]{time.monotonic() - started:.0f} s[/]")
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task(what, total=None)
+        yield lambda text: progress.update(task, description=text)
 
 
 def wait_for(what: str, poll: Callable[[], tuple[T | None, str]], *, timeout_s: float, every_s: float) -> T:

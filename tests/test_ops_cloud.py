@@ -9,8 +9,8 @@ from ops.cloud import client
 from ops.cloud.client import Cloud
 from ops.cloud.errors import CloudError, NotPossibleError
 from ops.program import ROOT
+from tests.openapi import constants, server, signature
 from tests.openapi import operator as operators
-from tests.openapi import region, server, signature
 from tests.openapi.operator import Operator
 from tests.openapi.server import Fault
 
@@ -41,8 +41,8 @@ def everything(operator: Operator) -> None:
     for command in (["status"], ["logs"], ["exec", "--", "true"], ["stop"], ["start"], ["restart"], ["password"]):
         yes = ["--yes"] if command[0] not in ("status", "logs") else []
         operator.run(command[0], *yes, *command[1:])
-    cloud = Cloud(region.REGION)
-    cloud.call("ecs", "StopInvocation", RegionId=region.REGION, InvokeId="t-1", InstanceId=[region.INSTANCE])
+    cloud = Cloud(constants.REGION)
+    cloud.call("ecs", "StopInvocation", RegionId=constants.REGION, InvokeId="t-1", InstanceId=[constants.INSTANCE])
 
 
 @pytest.fixture(autouse=True)
@@ -102,7 +102,7 @@ def test_every_answer_of_the_stand_in_has_the_sdks_shape(operator: Operator, mon
 
 
 def test_a_parameter_that_the_action_does_not_have_is_refused_before_it_is_sent(operator: Operator):
-    cloud = Cloud(region.REGION)
+    cloud = Cloud(constants.REGION)
     with pytest.raises(TypeError, match=r"DescribePrice takes no SystemDisk\.Sise, Regon"):
         cloud.call("ecs", "DescribePrice", SystemDisk={"Sise": 20}, Regon="x")
     with pytest.raises(TypeError, match="takes no"):
@@ -118,7 +118,7 @@ def test_the_stand_in_refuses_a_wrong_secret_an_unknown_key_and_a_changed_reques
     ):
         operators.sign_in(monkeypatch, key, secret, None)
         with pytest.raises(CloudError) as raised:
-            Cloud(region.REGION).call("sts", "GetCallerIdentity")
+            Cloud(constants.REGION).call("sts", "GetCallerIdentity")
         assert raised.value.code == code
     signed = {"x-acs-content-sha256": "0" * 64, "host": "a"}
     one, other = (signature.signature("POST", "/", {"A": value}, signed, "s") for value in ("1", "2"))
@@ -150,13 +150,13 @@ def test_expired_credentials_say_what_to_do(operator: Operator, monkeypatch: pyt
 
 
 def test_throttling_and_a_busy_service_are_tried_again(operator: Operator):
-    operator.api.faults["DescribePrice"] = [region.THROTTLED, region.BUSY, region.THROTTLED]
+    operator.api.faults["DescribePrice"] = [constants.THROTTLED, constants.BUSY, constants.THROTTLED]
     assert operator.run("quote").exit_code == 0
     assert len(operator.api.called("DescribePrice")) == 6
 
 
 def test_throttling_without_end_is_told_after_five_attempts(operator: Operator):
-    operator.api.faults["DescribePrice"] = [region.THROTTLED] * 50
+    operator.api.faults["DescribePrice"] = [constants.THROTTLED] * 50
     result = operator.run("quote")
     assert result.exit_code == 1
     assert "Throttling.User" in result.stderr
@@ -165,7 +165,7 @@ def test_throttling_without_end_is_told_after_five_attempts(operator: Operator):
 
 
 def test_a_refusal_is_not_tried_again_and_names_the_action(operator: Operator):
-    operator.api.faults["DescribePrice"] = [region.FORBIDDEN]
+    operator.api.faults["DescribePrice"] = [constants.FORBIDDEN]
     result = operator.run("quote")
     assert "ecs:DescribePrice: Forbidden.RAM" in result.stderr
     assert "let an administrator grant this action" in result.stderr
@@ -201,7 +201,7 @@ def test_an_account_of_the_other_site_is_asked_there(operator: Operator, monkeyp
     monkeypatch.delenv("ALIBABA_CLOUD_ENDPOINT_BSS")
     monkeypatch.setattr(client, "BSS_SITES", (f"http://{here}", f"http://localhost:{operator.api.port}"))
     operator.api.faults["QueryAccountBalance"] = [Fault(400, "NotApplicable", "This API is not applicable for caller.")]
-    body = Cloud(region.REGION).call("bss", "QueryAccountBalance").body
+    body = Cloud(constants.REGION).call("bss", "QueryAccountBalance").body
     assert body["Data"]["Currency"] == "USD"
     assert len(operator.api.called("QueryAccountBalance")) == 2
 
@@ -210,24 +210,26 @@ def test_an_error_inside_a_successful_answer_is_an_error(operator: Operator, mon
     body = {"Code": "NotAuthorized", "Message": "This API is not authorized for caller.", "Success": False}
     monkeypatch.setattr(operator.api, "answer", lambda *_: body)
     with pytest.raises(CloudError, match="NotAuthorized") as raised:
-        Cloud(region.REGION).call("bss", "QueryAccountBalance")
+        Cloud(constants.REGION).call("bss", "QueryAccountBalance")
     assert raised.value.is_refusal
 
 
 def test_all_pages_are_read(operator: Operator):
     operator.deploy()
-    cloud = Cloud(region.REGION)
+    cloud = Cloud(constants.REGION)
     found = list(
-        cloud.pages("ecs", "DescribeSnapshots", ("Snapshots", "Snapshot"), RegionId=region.REGION, DiskId=region.DISK)
+        cloud.pages(
+            "ecs", "DescribeSnapshots", ("Snapshots", "Snapshot"), RegionId=constants.REGION, DiskId=constants.DISK
+        )
     )
     assert [entry["SnapshotId"] for entry in found] == ["s-t4nexample00", "s-t4nexample01"]
 
 
 def test_credentials_never_show_in_an_error_or_a_representation(operator: Operator):
-    cloud = Cloud(region.REGION)
+    cloud = Cloud(constants.REGION)
     cloud.call("sts", "GetCallerIdentity")
     assert server.SECRET not in repr(cloud)
-    operator.api.faults["GetCallerIdentity"] = [region.FORBIDDEN]
+    operator.api.faults["GetCallerIdentity"] = [constants.FORBIDDEN]
     with pytest.raises(CloudError) as raised:
         cloud.call("sts", "GetCallerIdentity")
     assert server.SECRET not in str(raised.value)

@@ -10,7 +10,7 @@ from ops.artifacts import Source
 from ops.cloud.client import Answer
 from ops.cloud.errors import NotPossibleError
 from ops.program import ROOT
-from tests.openapi import region
+from tests.openapi import constants
 from tests.openapi.operator import Operator
 from tests.openapi.server import Fault
 
@@ -54,10 +54,10 @@ def test_every_finding_that_is_not_well_says_consequence_and_fix(operator: Opera
     ],
 )
 def test_stock_of_the_stacks_own_zone_decides(operator: Operator, state: str, level: str):
-    operator.region.stock = {region.ZONE: state, region.OTHER_ZONE: "WithStock"}
+    operator.region.stock = {constants.ZONE: state, constants.OTHER_ZONE: "WithStock"}
     found = findings(operator)["stock"]
     assert found["level"] == level
-    assert f"other zones with stock: {region.OTHER_ZONE}" in found["fact"]
+    assert f"other zones with stock: {constants.OTHER_ZONE}" in found["fact"]
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_a_dry_purchase_tells_what_the_real_one_would_meet(operator: Operator, c
 
 def test_a_check_that_is_not_permitted_is_unknown_and_stops_no_other(operator: Operator):
     for action in ("QueryAccountBalance", "DescribeAccountAttributes", "DescribeImages", "DescribeAvailableResource"):
-        operator.api.faults[action] = [region.FORBIDDEN] * 9
+        operator.api.faults[action] = [constants.FORBIDDEN] * 9
     found = findings(operator)
     unknown = [name for name, finding in found.items() if finding["level"] == "unknown"]
     assert unknown == ["balance", "account", "stock", "disks", "image"]
@@ -128,7 +128,7 @@ def test_the_clock_is_compared_with_the_services(date: str | None, level: str | 
     ("vswitch", "said"),
     [
         ({"VpcId": "vpc-t4nother01"}, "belongs to vpc-t4nother01"),
-        ({"ZoneId": region.OTHER_ZONE}, f"is in {region.OTHER_ZONE}"),
+        ({"ZoneId": constants.OTHER_ZONE}, f"is in {constants.OTHER_ZONE}"),
         ({"AvailableIpAddressCount": 0}, "no free address"),
     ],
 )
@@ -162,11 +162,11 @@ def test_downloads_that_do_not_answer_are_a_warning(operator: Operator, monkeypa
 def test_the_zone_with_stock_is_written_and_every_other_character_stays(operator: Operator):
     text = (ROOT / "Pulumi.dev.yaml").read_text()
     file = operator.write_text(text)
-    operator.region.stock = {region.ZONE: "WithoutStock", region.OTHER_ZONE: "WithStock"}
+    operator.region.stock = {constants.ZONE: "WithoutStock", constants.OTHER_ZONE: "WithStock"}
     result = operator.run("doctor", "--write-zone")
     assert result.exit_code == 0
-    assert f"{region.ZONE} -> {region.OTHER_ZONE}" in result.stdout
-    assert file.read_text() == text.replace(f"zone: {region.ZONE}", f"zone: {region.OTHER_ZONE}")
+    assert f"{constants.ZONE} -> {constants.OTHER_ZONE}" in result.stdout
+    assert file.read_text() == text.replace(f"zone: {constants.ZONE}", f"zone: {constants.OTHER_ZONE}")
 
 
 def test_nothing_is_written_where_the_zone_has_stock(operator: Operator):
@@ -176,7 +176,7 @@ def test_nothing_is_written_where_the_zone_has_stock(operator: Operator):
 
 
 def test_no_zone_is_written_where_none_has_stock(operator: Operator):
-    operator.region.stock = {region.ZONE: "WithoutStock"}
+    operator.region.stock = {constants.ZONE: "WithoutStock"}
     result = operator.run("doctor", "--write-zone")
     assert result.exit_code == 1
     assert "quote --compare" in result.stdout
@@ -184,7 +184,7 @@ def test_no_zone_is_written_where_none_has_stock(operator: Operator):
 
 def test_the_zone_of_a_running_stack_is_not_moved(operator: Operator):
     operator.deploy()
-    operator.region.stock = {region.ZONE: "WithoutStock", region.OTHER_ZONE: "WithStock"}
+    operator.region.stock = {constants.ZONE: "WithoutStock", constants.OTHER_ZONE: "WithStock"}
     result = operator.run("doctor", "--write-zone")
     assert result.exit_code == 2
     assert "would replace machine and data disk" in result.stderr
@@ -192,7 +192,7 @@ def test_the_zone_of_a_running_stack_is_not_moved(operator: Operator):
 
 def test_the_zone_of_an_existing_vswitch_is_not_moved(operator: Operator):
     operator.write_stack(network={"existingVpcId": "vpc-t4nexample01", "existingVswitchId": "vsw-t4nexample01"})
-    operator.region.stock = {region.OTHER_ZONE: "WithStock"}
+    operator.region.stock = {constants.OTHER_ZONE: "WithStock"}
     result = operator.run("doctor", "--write-zone")
     assert result.exit_code == 2
     assert "bound to its own zone" in result.stderr

@@ -1,6 +1,9 @@
 """Every command's --json output against its schema in ops/schemas, and what `--help` may import."""
 
 import json
+import os
+import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +12,7 @@ import jsonschema
 import pytest
 
 from ops.program import ROOT
-from tests.openapi import boxes
+from tests.openapi import boxes, server
 from tests.openapi.operator import Operator
 
 SCHEMAS = ROOT / "ops/schemas"
@@ -84,3 +87,31 @@ def test_help_imports_neither_sdks_nor_pulumi_nor_the_settings(arguments: list[s
 def test_no_command_needs_the_sdks_to_be_listed_in_the_run_time_requirements():
     runtime = Path(ROOT / "requirements.txt").read_text()
     assert "alibabacloud" not in runtime
+
+
+def test_a_terminal_sees_what_is_waited_for_and_for_how_long(operator: Operator):
+    """In a process of its own, with a terminal of its own: displays within displays are what breaks there."""
+    operator.deploy()
+    near, far = pty.openpty()
+    command = [sys.executable, "-m", "ops", "exec", "--yes", "--", "true"]
+    environment = {
+        **os.environ,
+        "ALIBABA_CLOUD_ACCESS_KEY_ID": server.ACCESS_KEY,
+        "ALIBABA_CLOUD_ACCESS_KEY_SECRET": server.SECRET,
+        "TERM": "xterm-256color",
+    }
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdin=far, stdout=far, stderr=far) as running:
+        os.close(far)
+        shown = b"".join(iter(lambda: read(near), b"")).decode()
+    os.close(near)
+    assert running.returncode == 0, shown
+    assert "true: not yet delivered" in shown
+    assert re.search(r"\d:\d\d:\d\d", shown)
+
+
+def read(terminal: int) -> bytes:
+    """Empty at the end, which a terminal tells by an error."""
+    try:
+        return os.read(terminal, 4096)
+    except OSError:
+        return b""

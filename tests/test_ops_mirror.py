@@ -13,7 +13,7 @@ from ops import artifacts, bucket, mirror, mirror_plan, registry, stack_settings
 from ops.program import ROOT
 from ops.registry import Reference, model_reference
 from provisioning.spec import BoxSpec
-from tests.openapi import oss, region
+from tests.openapi import constants, oss
 from tests.openapi.hub import DOCKER, MANIFEST, Hub, digest
 from tests.openapi.operator import Operator
 from tests.openapi.oss import Oss
@@ -58,7 +58,7 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
 
 @pytest.fixture
 def store(operator: Operator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Oss]:
-    made = Oss(region.REGION, (BUCKET,))
+    made = Oss(constants.REGION, (BUCKET,))
     monkeypatch.setattr(bucket, "PART_BYTES", 100 * 1024)
     monkeypatch.setattr(mirror, "ROOT", operator.root)
     with oss.serving(made.handle) as port:

@@ -7,7 +7,7 @@ import pytest
 
 from ops import artifacts, status
 from ops.artifacts import Source
-from tests.openapi import boxes, pictures, region
+from tests.openapi import boxes, constants, pictures
 from tests.openapi.operator import Operator
 
 COMMANDS = {
@@ -48,7 +48,7 @@ def test_the_picture_is_what_the_command_prints(operator: Operator, monkeypatch:
     if name == "quote-spot":
         operator.write_stack(instance__spot={"maxHourlyPrice": 0.3}, dataDisk__snapshots={"hours": [3]})
     if name in ("doctor", "write-zone"):
-        operator.region.stock = {region.ZONE: "WithoutStock", region.OTHER_ZONE: "WithStock"}
+        operator.region.stock = {constants.ZONE: "WithoutStock", constants.OTHER_ZONE: "WithStock"}
         operator.region.tags = None
     svg = pictures.picture(operator, monkeypatch, name, *COMMANDS[name])
     file = pictures.file_of(name)

@@ -6,7 +6,7 @@ import pytest
 
 from ops import price
 from ops.cloud.client import Cloud
-from tests.openapi import region
+from tests.openapi import constants
 from tests.openapi.operator import Operator
 from tests.openapi.server import Fault
 
@@ -72,7 +72,7 @@ def test_spot_shows_the_price_now_and_its_history_over_all_pages(operator: Opera
     assert spot["wouldStart"] is False
     assert spot["history"] == {"days": 29, "samples": 3, "lowest": 0.38, "median": 0.41, "highest": 0.52}
     assert len(operator.api.called("DescribeSpotPriceHistory")) == 2
-    assert operator.api.called("DescribePrice")[0]["ZoneId"] == region.ZONE
+    assert operator.api.called("DescribePrice")[0]["ZoneId"] == constants.ZONE
 
 
 def test_parts_that_do_not_add_up_give_way_to_the_total():
@@ -116,8 +116,8 @@ def test_types_are_compared_by_price_with_their_stock(operator: Operator):
     ]
     first = document["types"][0]
     assert first["zones"] == [
-        {"zone": region.ZONE, "stock": "WithStock"},
-        {"zone": region.OTHER_ZONE, "stock": "ClosedWithStock"},
+        {"zone": constants.ZONE, "stock": "WithStock"},
+        {"zone": constants.OTHER_ZONE, "stock": "ClosedWithStock"},
     ]
     assert first["perMonthAndGpuGib"] == pytest.approx(first["perMonth"] / 24, abs=1e-4)
     left_out = {entry["type"]: entry["why"] for entry in document["leftOut"]}
@@ -147,7 +147,7 @@ def test_the_preview_gets_the_quotes_lines_where_credentials_exist(operator: Ope
     assert quote.for_preview(settings) is None
     monkeypatch.setattr(quote, "credentials_likely", lambda: True)
     assert "traffic to the internet" in show.plain(quote.for_preview(settings) or "")
-    operator.api.faults["DescribePrice"] = [region.FORBIDDEN]
+    operator.api.faults["DescribePrice"] = [constants.FORBIDDEN]
     assert "no price: ecs:DescribePrice: Forbidden.RAM" in show.plain(quote.for_preview(settings) or "")
 
 
