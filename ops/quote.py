@@ -43,7 +43,7 @@ def for_preview(settings: Settings) -> RenderableType | None:
     if not credentials_likely():
         return None
     try:
-        return quote_view.lines(quote(settings, Cloud(settings.region)))
+        return quote_view.lines(quote(settings, Cloud(settings.region, attempts=1)))  # a preview waits for nobody
     except OpsError as error:
         return f"no price: {str(error).splitlines()[0]}"
 

@@ -147,8 +147,8 @@ def test_the_preview_gets_the_quotes_lines_where_credentials_exist(operator: Ope
     assert quote.for_preview(settings) is None
     monkeypatch.setattr(quote, "credentials_likely", lambda: True)
     assert "traffic to the internet" in show.plain(quote.for_preview(settings) or "")
-    operator.api.faults["DescribePrice"] = [constants.FORBIDDEN]
-    assert "no price: ecs:DescribePrice: Forbidden.RAM" in show.plain(quote.for_preview(settings) or "")
+    operator.api.faults["DescribePrice"] = [constants.THROTTLED]  # a preview does not wait for a second attempt
+    assert "no price: ecs:DescribePrice: Throttling.User" in show.plain(quote.for_preview(settings) or "")
 
 
 def test_the_preview_ends_with_the_price(

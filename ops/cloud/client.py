@@ -61,6 +61,7 @@ class Cloud:
     """The services of one region, each client made when it is first called."""
 
     region: str
+    attempts: int = ATTEMPTS
     _clients: dict[tuple[str, str], Any] = field(default_factory=dict, repr=False, compare=False)
 
     def call(self, service: str, action: str, /, **parameters: Any) -> Answer:
@@ -122,7 +123,7 @@ class Cloud:
         if key not in self._clients:
             module = load(f"{PACKAGES[service]}.client")
             config = load("alibabacloud_tea_openapi.utils_models").Config(
-                credential=self.credential, region_id=self.region, retry_options=_retry_options()
+                credential=self.credential, region_id=self.region, retry_options=_retry_options(self.attempts)
             )
             if address:
                 scheme, _, host = address.rpartition("://")
@@ -208,12 +209,12 @@ def _methods(client: type) -> dict[str, str]:
     return {name.replace("_", ""): name for name in dir(client)}
 
 
-def _retry_options() -> Any:
+def _retry_options(attempts: int) -> Any:
     """As the SDKs' guide advises: exponential pauses with jitter, and the service's own `x-acs-retry-after`."""
     retry = load("darabonba.policy.retry")
     backoff = {"policy": "FullJitter", "period": FIRST_PAUSE_MS, "cap": LONGEST_PAUSE_MS}
     condition = retry.RetryCondition(
-        max_attempts=ATTEMPTS,
+        max_attempts=attempts,
         backoff=backoff,
         max_delay=LONGEST_PAUSE_MS,
         exception=["RetryError", "ThrottlingException", "ServerException"],  # lost connections, throttling, HTTP 5xx
