@@ -1,7 +1,7 @@
 # `make` lists what there is. Everything runs in .venv, which is made from the requirement files' exact pins.
 
 STACK ?= dev
-CODE := $(foreach part,infra provisioning ops policy sandbox rehearsal tests benchmarks,$(if $(wildcard $(part)/*.py),$(part)))
+CODE := $(foreach part,infra provisioning ops policy scripts sandbox rehearsal tests benchmarks,$(if $(wildcard $(part)/*.py),$(part)))
 CODE += $(wildcard __main__.py)
 
 # The stamps carry the requirement files' checksums: what is installed always is what they say.
@@ -23,16 +23,20 @@ preview: $(RUNTIME) ## what `pulumi up` would make: [STACK=dev] [AGAINST=git rev
 
 test: lint types unit ## everything that CI checks; needs neither root nor a cloud account
 
-lint: $(DEV) ## formatting and lint rules, of Python and of shell scripts
+lint: $(DEV) ## formatting and lint rules, of Python, shell scripts and workflows
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/shellcheck $$(git grep -lE '^#!/(usr/)?bin/(env )?(ba)?sh' -- ':!*.py' ':!*.md')
+	.venv/bin/zizmor --offline --no-progress --quiet .github
 
 types: $(DEV) ## mypy, strict
 	.venv/bin/mypy $(CODE)
 
 unit: $(DEV) ## the tests, with the share of the code that they run
 	.venv/bin/python -m pytest -q --cov --cov-report=term:skip-covered
+
+docs: $(DEV) ## write the documents that are made from the code
+	@.venv/bin/python -m scripts.docs
 
 fmt: $(DEV) ## format, and mend what ruff can mend
 	.venv/bin/ruff format .

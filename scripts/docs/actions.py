@@ -337,6 +337,12 @@ OPERATOR: Final = (
         source='help page "Grant a RAM user permissions to use Cloud Assistant"',
     ),
     Extra(
+        what="mirror: put into a bucket what the box downloads",
+        actions="oss:GetBucketInfo oss:GetObject oss:PutObject oss:PutObjectAcl",
+        names=("acs:oss:*:*:{project}-*",),
+        source="ops/mirror.py",
+    ),
+    Extra(
         what="the admin's password, to hand it over",
         actions="oos:GetSecretParameter kms:GetSecretValue",
         names=SECRETS,
