@@ -54,8 +54,8 @@ good-path: $(DEV) ## the sandbox's own test: up, all that a person does first, u
 docs: $(DEV) ## write the documents that are made from the code
 	@.venv/bin/python -m scripts.docs
 
-rehearse: $(DEV) ## the scenarios, good and bad, on the sandbox
-	@.venv/bin/python -m ops rehearse
+rehearse: $(DEV) ## the scenarios, good and bad, on the sandbox: [ALL=1] (Linux, root)
+	@.venv/bin/python -m ops rehearse $(if $(ALL),--all)
 
 clean: ## remove .venv and all caches
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage htmlcov

@@ -5,6 +5,7 @@ second, and `--help` must answer at once. A group of commands (`sandbox up`, `sa
 added with `app.add_typer`.
 """
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -40,3 +41,22 @@ def preview(
     from ops.preview import run
 
     raise typer.Exit(run(stack, against, as_json=as_json))
+
+
+@app.command()
+def rehearse(
+    listed: Annotated[bool, typer.Option("--list", help="List the scenarios instead of playing them.")] = False,
+    as_json: Json = False,
+    only: Annotated[
+        list[str] | None, typer.Option(help="Those whose name holds NAME; may be repeated.", metavar="NAME")
+    ] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the machine for a look.")] = False,
+    report: Annotated[Path, typer.Option(help="Where the HTML report goes.", metavar="DIR")] = Path("report/rehearsal"),
+    everything: Annotated[bool, typer.Option("--all", help="Everything, not just the quick set.")] = False,
+) -> None:
+    """Break the running service in every way that has a name, and see that nothing is lost (docs/rehearsal.md)."""
+    from ops.rehearse import run
+
+    raise typer.Exit(
+        run(listed=listed, as_json=as_json, only=only or (), keep=keep, report=report, everything=everything)
+    )

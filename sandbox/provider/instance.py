@@ -14,7 +14,7 @@ from sandbox.provider.errors import CloudError
 from sandbox.provider.identity import INSTANCE_ROLE, check_instance_role, effective_policy
 from sandbox.provider.images import check_bootable
 from sandbox.provider.kind import Change, Kind, apply, check_tags, existing, only
-from sandbox.provider.network import GROUP, INSTANCE, VSWITCH, ingress
+from sandbox.provider.network import GROUP, INSTANCE, PENDING, VSWITCH, ingress
 from sandbox.provider.storage import ATTACHMENT, DISK
 from sandbox.provider.store import Inventory, new_id
 from sandbox.provider.values import Props
@@ -57,7 +57,7 @@ def _create(cloud: Cloud, props: Props) -> str:
         record = _record(cloud, inventory, id_, props)
         if record["roleName"]:
             check_instance_role(inventory, record["roleName"])
-        inventory.put(INSTANCE, id_, record)
+        inventory.put(INSTANCE, id_, record if cloud.hardware is None else {**record, "status": PENDING})
     try:
         with cloud.blame("RunInstances"):
             _power_up_first(cloud, id_, record)
@@ -73,8 +73,10 @@ def _power_up_first(cloud: Cloud, id_: str, record: Props) -> None:
         return
     try:
         cloud.hardware.create_machine(_spec(cloud, id_, record))
-        inventory = cloud.store.snapshot()
-        cloud.hardware.set_ingress(id_, ingress(inventory, record["securityGroups"]))
+        # In one transaction: a rule that is made meanwhile is in it, or finds the machine running.
+        with cloud.store.transaction() as inventory:
+            inventory.put(INSTANCE, id_, record)
+            cloud.hardware.set_ingress(id_, ingress(inventory, record["securityGroups"]))
         if role := record["roleName"]:
             cloud.hardware.attach_role(role, effective_policy(inventory, role), id_)
     except HardwareError:

@@ -15,6 +15,7 @@ VSWITCH = "alicloud:vpc/switch:Switch"
 GROUP = "alicloud:ecs/securityGroup:SecurityGroup"
 RULE = "alicloud:ecs/securityGroupRule:SecurityGroupRule"
 INSTANCE = "alicloud:ecs/instance:Instance"
+PENDING = "Pending"  # an instance whose machine is being made; its rules are set when it is there
 
 _ANY_PORT = "-1/-1"
 
@@ -152,7 +153,7 @@ def _let_in(cloud: Cloud, inventory: Inventory, group: str) -> None:
     if cloud.hardware is None:
         return
     for id_, instance in inventory.all(INSTANCE).items():
-        if group in instance["securityGroups"]:
+        if group in instance["securityGroups"] and instance["status"] != PENDING:
             cloud.hardware.set_ingress(id_, ingress(inventory, instance["securityGroups"]))
 
 

@@ -12,10 +12,10 @@ import httpx
 import pytest
 import websockets
 
+from rehearsal.service import Service, eventually
 from sandbox import engine, host, parts, session
 from sandbox.lifecycle import leftovers
 from sandbox.session import Session
-from tests.sandbox.service import Service, eventually
 
 NAME = "goodpath"
 REPORT = Path(os.environ.get("REPORT", "report"))

@@ -3,12 +3,15 @@
 import json
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
+
+from rehearsal.scenario import expect
 
 T = TypeVar("T")
 
@@ -17,7 +20,7 @@ def eventually(what: str, seconds: float, attempt: Callable[[], T | None]) -> T:
     """The first answer that is not None; polls, and fails by name when the time is over."""
     deadline = time.monotonic() + seconds
     while (found := attempt()) is None:
-        assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
+        expect(time.monotonic() < deadline, f"{what}: not within {seconds} s")
         time.sleep(0.2)
     return found
 
@@ -38,7 +41,7 @@ class Service:
     def call(self, method: str, path: str, **arguments: Any) -> Any:
         with self.client() as client:
             answer = client.request(method, path, **arguments)
-        assert answer.status_code == 200, f"{method} {path}: {answer.status_code} {answer.text[:300]}"
+        expect(answer.status_code == HTTPStatus.OK, f"{method} {path}: {answer.status_code} {answer.text[:300]}")
         return answer.json()
 
     def sign_in(self, email: str, password: str) -> dict[str, Any]:
@@ -51,15 +54,17 @@ class Service:
 
     def chat(self, model: str, text: str, **more: Any) -> tuple[str, int]:
         """A streamed answer: its words, and in how many events they came."""
+        words = list(self.stream(model, text, **more))
+        return "".join(words), len(words)
+
+    def stream(self, model: str, text: str, **more: Any) -> Iterator[str]:
+        """The words of a streamed answer, as they come."""
         body = {"model": model, "messages": [{"role": "user", "content": text}], "stream": True, **more}
-        words, events = "", 0
         with self.client() as client, client.stream("POST", "/api/chat/completions", json=body) as answer:
-            assert answer.status_code == 200, answer.read()[:300]
+            expect(answer.status_code == HTTPStatus.OK, f"chat: {answer.status_code} {answer.read()[:300]!r}")
             for line in answer.iter_lines():
                 if line.startswith("data: {"):
                     event = json.loads(line[6:])
-                    assert "error" not in event, event
+                    expect("error" not in event, f"chat: {event}")
                     delta = event["choices"][0].get("delta", {}) if event.get("choices") else {}
-                    words += delta.get("content") or delta.get("reasoning_content") or ""
-                    events += 1
-        return words, events
+                    yield delta.get("content") or delta.get("reasoning_content") or ""

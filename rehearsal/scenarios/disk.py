@@ -1,0 +1,152 @@
+"""Group 3. The data disk: missing, foreign, blank where data was, full, grown, and moved to a new machine."""
+
+import hashlib
+import subprocess
+import time
+from pathlib import Path
+
+from rehearsal.box import MODEL, Box
+from rehearsal.scenario import Figures, Group, Stage, expect, scenario
+from rehearsal.scenarios.keepsake import Keepsake
+from rehearsal.scenarios.outside import WITHOUT_MODEL
+from rehearsal.stages import blank_disk, new_system_disk
+from sandbox.services.origins import GHCR_BLOBS, OLLAMA_BLOBS
+
+FOREIGN = {
+    "a file system of somebody else's": ("mkfs.ext4", "-q", "-F", "-L", "payroll"),
+    "a FAT file system": ("mkfs.vfat",),
+    "swap space": ("mkswap", "-q"),
+    "a partition table": ("sfdisk", "-q"),
+}
+PARTITIONS = "label: gpt\n,1GiB\n"
+SAMPLE = 64 << 20  # bytes from the start that must not change
+LATE_S = 25
+
+
+def digest(image: Path) -> str:
+    with image.open("rb") as file:
+        return hashlib.sha256(file.read(SAMPLE)).hexdigest()
+
+
+def refuse_foreign(what: str) -> None:
+    """Register the scenario of one kind of content."""
+
+    @scenario(
+        f"a disk with {what} is refused and left untouched",
+        Group.DISK,
+        Stage.FIRST_BOOT,
+        quick=what == "a file system of somebody else's",
+        broken_by="Broken by: disk.prepare that formats what it does not know (`elif` of foreign content taken away).",
+    )
+    def play(box: Box) -> Figures:
+        command = [*FOREIGN[what], str(box.disk_image)]
+        subprocess.run(command, input=PARTITIONS, text=True, check=True, capture_output=True)
+        before = digest(box.disk_image)
+        box.start()
+        said = box.wait_for_refusal("left untouched")
+        box.lose_power()
+        expect(digest(box.disk_image) == before, "the disk was written to")
+        return {"reason": said["reason"]}
+
+
+for _what in FOREIGN:
+    refuse_foreign(_what)
+
+
+@scenario("a data disk attached late is waited for", Group.DISK, Stage.FIRST_BOOT)
+def attached_late(box: Box) -> None:
+    """Broken by: disk.disk that looks for the disk once, instead of waiting for it."""
+    disk_id = box.disk_id
+    box.region.detach_disk(disk_id, box.instance_id)
+    box.start()
+    time.sleep(LATE_S)  # the length is the scenario
+    expect("to be attached" in box.journal(), "the journal does not say what the box waits for")
+    box.region.attach_disk(disk_id, box.instance_id)
+    box.wait_until_ready()
+
+
+@scenario("a blank disk where this box's data was is refused, not formatted", Group.DISK, quick=True, spoils=True)
+def blank_where_data_was(box: Box) -> Figures:
+    """Broken by: `used_before` taken from disk.prepare: people would find an empty service and no reason."""
+    box.region.stop_machine(box.instance_id)
+    blank_disk(box)
+    before = digest(box.disk_image)
+    box.start()
+    said = box.wait_for_refusal("is blank now", "Restore a snapshot")
+    box.lose_power()
+    expect(digest(box.disk_image) == before, "the disk was written to")
+    return {"reason": said["reason"]}
+
+
+@scenario(
+    "a new machine with the old disk has all people, chats, documents, keys, and fetches no model twice",
+    Group.DISK,
+    quick=True,
+    spoils=True,
+)
+def new_machine_old_disk(box: Box) -> Figures:
+    """Broken by: anything of Open WebUI or Ollama that lies outside /srv/open-webui (OLLAMA_MODELS, the bind mount)."""
+    kept = Keepsake.leave(box)
+    box.region.stop_machine(box.instance_id)
+    images = box.store.machine(box.instance_id) / "docker"
+    aside = images.with_name("images")
+    images.rename(aside)  # the image is not what is asked about: pulling it is a quarter of a minute
+    new_system_disk(box)
+    images.rmdir()
+    aside.rename(images)
+    box.mark()
+    began = time.monotonic()
+    box.start()
+    box.wait_until_ready()
+    box.answers()
+    seconds = round(time.monotonic() - began, 1)
+    kept.check(box)
+    again = box.requests(OLLAMA_BLOBS) + box.requests(GHCR_BLOBS)
+    expect(not again, f"fetched again: {[entry['path'] for entry in again]}")
+    return {"seconds to an answered chat": seconds}
+
+
+@scenario("a disk full during a model pull is told, and everything else goes on", Group.DISK, quick=True, spoils=True)
+def full(box: Box) -> Figures:
+    """Broken by: "no space left" taken from models.HOPELESS, or Open WebUI's stop on a failed models unit."""
+    box.run(WITHOUT_MODEL)
+    box.run("fallocate -l $(( $(stat -f -c '%a*%S' /srv/open-webui) - 200000 )) /srv/open-webui/filler")
+    code, journal = box.step("models")
+    expect(code != 0, f"the pull ended well on a full disk: {journal}")
+    expect("no space left" in journal, f"the reason is not told: {journal}")
+    service = box.service()
+    backend = next(model for model in service.models() if not model.endswith(":latest"))
+    expect("blue" in service.chat(backend, "blue")[0], "the other model does not answer")
+    box.run("rm /srv/open-webui/filler")
+    expect(box.step("models")[0] == 0, "it does not go on once there is space")
+    box.run("systemctl restart owbox-ready", 120)
+    box.answers()
+    return {"said": [line for line in journal.splitlines() if "no space" in line][-1]}
+
+
+@scenario("a disk grown while running is used in full, and nobody is interrupted", Group.DISK, spoils=True)
+def grown(box: Box) -> Figures:
+    """Broken by: resize2fs taken from disk.disk.
+
+    This host's kernel refuses growing a mounted file system (no CAP_SYS_RESOURCE), so two halves are shown: the box
+    asks for it on the right device, at once and while people chat; and a file system grown by other means is used.
+    """
+    kept = Keepsake.leave(box)
+    more = box.size_gib + 5
+    before = int(box.run("stat -f -c %b /srv/open-webui"))
+    box.region.resize_disk(box.disk_id, more)
+    code, journal = box.step("disk")
+    allowed = code == 0
+    expect(allowed or "resize2fs" in journal, f"the box did not try to grow the file system: {journal}")
+    box.answers(10)
+    if not allowed:
+        box.region.stop_machine(box.instance_id)
+        box.release_connection()
+        for command in (["e2fsck", "-f", "-p"], ["resize2fs"]):
+            subprocess.run([*command, str(box.disk_image)], check=True, capture_output=True)
+        box.start()
+        box.wait_until_ready()
+    after = int(box.run("stat -f -c %b /srv/open-webui"))
+    expect(after > before * 1.1, f"{before} blocks before, {after} after")
+    kept.check(box)
+    return {"grown online": allowed, "blocks before": before, "after": after, "model": MODEL}

@@ -1,0 +1,179 @@
+"""The stages: one machine, brought up once by the real engine and kept; scenarios go back to what was kept."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from rehearsal.box import Box
+from rehearsal.scenario import Stage
+from rehearsal.stack import Stack, opened_stack
+from sandbox import engine, host, parts, session
+from sandbox.disks import GIB
+from sandbox.hardware import MachineSpec
+from sandbox.state import Store
+
+NAME = "rehearse"
+READY, FIRST_BOOT = "ready", "first-boot"
+BESIDE = ("engine", "cloud")  # the stack's state and the region's, which belong to the machine's
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """A deliberate fault of the box: in `file` of the release, `old` becomes `new`."""
+
+    file: str
+    old: str
+    new: str
+
+    def script(self, release: str) -> str:
+        """Python that changes the release in place, and fails where there is nothing to change."""
+        return (
+            f"import pathlib; p = pathlib.Path({release!r}) / {self.file!r}; t = p.read_text(); "
+            f"assert {self.old!r} in t, 'nothing to break'; p.write_text(t.replace({self.old!r}, {self.new!r}))"
+        )
+
+
+class Stages:
+    """What scenarios play on. Nothing is built before a scenario asks for it."""
+
+    def __init__(self, say: Say, name: str = NAME) -> None:
+        self.name, self.say = name, say
+        self.mutation: Mutation | None = None
+        self.box: Box | None = None
+        self.first_boot: dict[str, Any] = {}  # the gate's word of the base
+        self._clean = False
+        self._opened: session.Session | None = None
+        self._context: Iterator[session.Session] | None = None
+
+    @contextmanager
+    def on(self, stage: Stage) -> Iterator[Box | Stack]:
+        """The stage, as its scenarios expect it."""
+        if stage is Stage.STATE:
+            with TemporaryDirectory() as folder, opened_stack(Path(folder)) as stack:
+                yield stack
+            return
+        box = self._base()
+        box.fail()
+        if stage is Stage.FIRST_BOOT:
+            self._back_to(box, FIRST_BOOT)
+        elif not self._clean:
+            self._back_to(box, READY)
+            box.start()
+            box.wait_until_ready()
+            self._break(box)
+        box.mark()
+        self._clean = stage is Stage.BOX
+        yield box
+
+    def spoil(self) -> None:
+        """The next scenario must not play on what this one left."""
+        self._clean = False
+
+    @contextmanager
+    def opened(self) -> Iterator["Stages"]:
+        """Keep the sandbox open as long as scenarios play."""
+        try:
+            yield self
+        finally:
+            if self._context is not None:
+                next(self._context, None)
+
+    def _base(self) -> Box:
+        if self.box is None:
+            host.prepare(self.say)
+            session.down(self.name)
+            cli = engine.find_cli() or engine.build_cli(self.say)
+            made = parts.build(say=self.say)
+            self._context = _session(self.name, made, cli)
+            current = self._opened = next(self._context)
+            self.say("the base: pulumi up")
+            outputs = dict(current.engine.up().outputs)
+            if current.instance_id is None:
+                raise RuntimeError("pulumi up made no machine")
+            self.box = Box(current, current.instance_id, outputs)
+            self.first_boot = self.box.said()
+            current.region.stop_machine(current.instance_id)
+            self._keep(READY)
+            self._make_first_boot(self.box)
+        return self.box
+
+    def _keep(self, label: str) -> None:
+        if self.box is not None:
+            self.box.region.save(label)
+            for part in BESIDE:
+                target = session.directory(self.name) / "kept" / label / part
+                shutil.copytree(session.directory(self.name) / part, target, symlinks=True)
+
+    def _back_to(self, box: Box, label: str) -> None:
+        box.lose_power()
+        box.region.restore(label)
+        for part in BESIDE:
+            shutil.rmtree(session.directory(self.name) / part)
+            kept = session.directory(self.name) / "kept" / label / part
+            shutil.copytree(kept, session.directory(self.name) / part, symlinks=True)
+        shutil.rmtree(box.region.inject, ignore_errors=True)
+        if label == FIRST_BOOT and self.mutation is not None:
+            _break_user_data(box, self.mutation)
+
+    def _make_first_boot(self, box: Box) -> None:
+        """A new system disk and a blank data disk; Docker's store keeps the image, as pulling it is not the subject."""
+        machine = box.store.machine(box.instance_id)
+        images = machine / "images"
+        (machine / "docker").rename(images)
+        new_system_disk(box)
+        shutil.rmtree(machine / "docker")
+        images.rename(machine / "docker")
+        for part in ("network", "containers"):
+            shutil.rmtree(machine / "docker" / part, ignore_errors=True)
+        blank_disk(box)
+        self._keep(FIRST_BOOT)
+
+    def _break(self, box: Box) -> None:
+        if self.mutation is not None:
+            box.run(f"python3 - <<'EOF'\n{self.mutation.script('/opt/open-webui-box/current')}\nEOF")
+
+
+def _session(name: str, made: parts.Parts, cli: Path) -> Iterator[session.Session]:
+    with session.opened(name, made, cli) as current:
+        yield current
+
+
+def new_system_disk(box: Box) -> None:
+    """What the cloud gives a replaced instance: a system disk made of the image, the user-data it was asked with."""
+    known = box.store.read_machine(box.instance_id)
+    if known is None:
+        raise RuntimeError(f"{box.instance_id} is unknown")
+    fields = known.model_dump(include={"hostname", "region_id", "zone_id", "instance_type", "image_id", "private_ip"})
+    user_data = Store(box.store.directory).user_data(box.instance_id).read_bytes()
+    box.region.replace_system_disk(MachineSpec(instance_id=box.instance_id, user_data=user_data, **fields))
+
+
+def blank_disk(box: Box) -> None:
+    """The data disk, as new."""
+    box.release_connection()
+    box.disk_image.unlink()
+    with box.disk_image.open("xb") as file:
+        file.truncate(box.size_gib * GIB)
+
+
+def _break_user_data(box: Box, mutation: Mutation) -> None:
+    """The first boot unpacks the release, breaks it, and goes on."""
+    path = box.store.user_data(box.instance_id)
+    text = path.read_text()
+    release = f"/opt/open-webui-box/releases/{box.outputs['release']}"
+    line = f"- [{release}/open-webui-box, install]"
+    if line not in text:
+        raise RuntimeError(f"the user-data has no line {line}")
+    script = mutation.script(release).replace("'", "''")
+    path.write_text(text.replace(line, f"- [python3, -c, '{script}']\n{line}"))
+    docker = box.store.machine(box.instance_id) / "docker"
+    aside = docker.with_name("images")
+    docker.rename(aside)
+    new_system_disk(box)
+    shutil.rmtree(docker)
+    aside.rename(docker)
