@@ -22,6 +22,8 @@ from provisioning.spec import BoxSpec
 BOX = Path(__file__).with_name("box")
 RELEASES = "/opt/open-webui-box/releases"
 DIGEST_LENGTH = 16
+# Anything else below box/ is an editor's or a tool's, and would change the digest on one machine only.
+SHIPPED = ("", ".py", ".service", ".target", ".timer", ".nft", ".conf")
 
 # Text of one kind: no positional bits, more literal context; spelt out, since presets change with the library.
 FILTERS: list[Mapping[str, int]] = [
@@ -83,10 +85,12 @@ def box_file(path: Path) -> tuple[bytes, int]:
 
 def files(spec: BoxSpec) -> dict[str, tuple[bytes, int]]:
     """Path on the box below the release's directory -> content and mode."""
+    paths = [path for path in BOX.rglob("*") if path.is_file()]
+    names = {path: path.relative_to(BOX) for path in paths}
     found = {
-        str(path.relative_to(BOX)): box_file(path)
-        for path in BOX.rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
+        str(name): box_file(path)
+        for path, name in names.items()
+        if not any(part.startswith((".", "__pycache__")) for part in name.parts)  # what tools leave behind
     }
     text = json.dumps(spec.model_dump(mode="json"), ensure_ascii=False, sort_keys=True, indent=0)
     return {**found, "box.json": (text.encode(), 0o644)}
