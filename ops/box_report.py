@@ -30,9 +30,18 @@ def box_status() -> Any:
     return json.loads(text) if text else None
 
 
-def box_spec() -> Any:
+def versions() -> Any:
+    """Of the release's box.json; not all of it, since Modelfiles may be longer than what Cloud Assistant keeps."""
     file = CURRENT / "box.json"
-    return json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
+    if not file.exists():
+        return None
+    spec = json.loads(file.read_text(encoding="utf-8"))
+    return {
+        "Open WebUI": spec["open_webui"]["image"]["tag"],
+        "Ollama": spec["ollama"]["archive"]["version"],
+        "Caddy": spec["caddy"]["version"],
+        "models": ", ".join(model["name"] for model in spec["ollama"]["models"]),
+    }
 
 
 def disks() -> list[dict[str, Any]]:
@@ -81,7 +90,7 @@ def main() -> None:
     report = {
         "release": release,
         "status": box_status(),
-        "spec": box_spec(),
+        "versions": versions(),
         "disks": disks(),
         "gpus": gpus(),
         "models": models(),

@@ -136,16 +136,13 @@ def certificate(found: Mapping[str, Any] | None, at: datetime) -> dict[str, Any]
 
 def versions(spec: BoxSpec, report: Mapping[str, Any] | None) -> list[dict[str, Any]]:
     """What runs beside what the stack file says; `running` is None where the box does not tell."""
-    on_box = dig(report, "spec")
-    rows = [
-        ("Open WebUI", dig(on_box, "open_webui", "image", "tag"), spec.open_webui.image.tag),
-        ("Ollama", dig(on_box, "ollama", "archive", "version"), spec.ollama.archive.version),
-        ("Caddy", dig(on_box, "caddy", "version"), spec.caddy.version),
-    ]
-    names = ", ".join(model.name for model in spec.ollama.models)
-    listed = dig(on_box, "ollama", "models")
-    rows.append(("models", None if listed is None else ", ".join(model["name"] for model in listed), names))
-    return [{"name": name, "running": running, "wanted": wanted} for name, running, wanted in rows]
+    wanted = {
+        "Open WebUI": spec.open_webui.image.tag,
+        "Ollama": spec.ollama.archive.version,
+        "Caddy": spec.caddy.version,
+        "models": ", ".join(model.name for model in spec.ollama.models),
+    }
+    return [{"name": name, "running": dig(report, "versions", name), "wanted": value} for name, value in wanted.items()]
 
 
 def _data_disk(cloud: Cloud, settings: Settings) -> dict[str, Any] | None:

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from ops import box_report, status
+from infra.box import box_spec
+from ops import box_report, stack_settings, status
 from tests.openapi import boxes, constants, oss
 from tests.openapi.operator import Operator
 
@@ -148,17 +149,17 @@ def test_the_report_of_a_machine_that_is_no_box_is_empty_and_no_error(tmp_path: 
     script = Path(box_report.__file__).read_text().replace("/opt/open-webui-box", str(tmp_path))
     done = subprocess.run([sys.executable, "-I", "-"], input=script, capture_output=True, text=True, check=True)
     report = json.loads(done.stdout)
-    assert (report["release"], report["spec"], report["models"]) == (None, None, None)
+    assert (report["release"], report["versions"], report["models"]) == (None, None, None)
     assert report["disks"][0]["mount"] == "/"
 
 
 def test_the_report_of_a_box_comes_from_its_own_release(tmp_path: Path):
-    current = tmp_path / "current"
+    current, spec = tmp_path / "current", box_spec(stack_settings.load("dev"))
     (current / "owbox").mkdir(parents=True)
     (current / "owbox/__init__.py").touch()
     answers = {"/api/tags": {"models": [{"name": "a:1", "size": 9}, {"name": "b:1", "size": 5}]}}
     answers["/api/ps"] = {"models": [{"name": "a:1", "size": 10, "size_vram": 10}]}
-    (current / "box.json").write_text('{"name": "open-webui-dev"}')
+    (current / "box.json").write_text(spec.model_dump_json())
 
     def ollama(_: str, path: str, __: object, ___: bytes) -> tuple[int, Any, bytes]:
         return 200, {}, json.dumps(answers[path]).encode()
@@ -168,7 +169,7 @@ def test_the_report_of_a_box_comes_from_its_own_release(tmp_path: Path):
         script = Path(box_report.__file__).read_text().replace("/opt/open-webui-box", str(tmp_path))
         done = subprocess.run([sys.executable, "-I", "-"], input=script, capture_output=True, text=True, check=True)
     report = json.loads(done.stdout)
-    assert report["spec"] == {"name": "open-webui-dev"}
+    assert report["versions"] == {row["name"]: row["wanted"] for row in status.versions(spec, None)}
     assert report["models"] == [
         {"name": "a:1", "bytes": 9, "gpuBytes": 10},
         {"name": "b:1", "bytes": 5, "gpuBytes": None},

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from infra.box import box_spec
-from ops import stack_settings
+from ops import stack_settings, status
 from provisioning import bundle
 
 SECONDS = {"packages": 12.3, "disk": 2.1, "secrets": 1.4, "gpu": 8.8, "image": 41.0, "models": 95.2}
@@ -33,7 +33,7 @@ def report(**ready: Any) -> dict[str, Any]:
     return {
         "release": digest,
         "status": {"units": {**units, **services}, "ready": {**gate, **ready}},
-        "spec": spec.model_dump(mode="json"),
+        "versions": {row["name"]: row["wanted"] for row in status.versions(spec, None)},
         "disks": [
             {"mount": "/", "bytes": 107_374_182_400, "freeBytes": 71_000_000_000},
             {"mount": "/srv/open-webui", "bytes": 214_748_364_800, "freeBytes": 180_000_000_000},
