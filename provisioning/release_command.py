@@ -44,7 +44,7 @@ if not target.exists():
 half.unlink(missing_ok=True)
 EOF
 exec systemd-run --quiet --collect --wait --pipe --property=SyslogIdentifier=owbox-release \\
-  {target}/open-webui-box release
+	{target}/open-webui-box release
 """
 
 

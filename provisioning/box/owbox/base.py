@@ -36,7 +36,7 @@ class HttpError(TransientError):
     """An answer other than 2xx."""
 
     def __init__(self, url: str, status: int, body: str) -> None:
-        super().__init__(f"{url}: HTTP {status}: {body[:300]}")
+        super().__init__(f"{url}: HTTP {status}: {' '.join(body.split())[:200]}")
         self.status = status
 
 

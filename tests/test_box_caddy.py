@@ -1,0 +1,77 @@
+import json
+import subprocess
+
+import pytest
+from owbox import services
+
+from provisioning.spec import Tls, TlsMode
+from tests import boxes
+
+
+def configuration(tmp_path, mode=TlsMode.IP, domain=None):
+    tls = Tls(mode=mode, domain=domain, email=None, acme_directory="https://acme.example/directory")
+    box = boxes.release(tmp_path, boxes.spec(tls=tls))
+    if domain:
+        (box.run / "address").write_text(domain)
+    return services.caddy_configuration(box)
+
+
+def issuers(config):
+    [policy] = config["apps"]["tls"]["automation"]["policies"]
+    return policy["issuers"]
+
+
+def test_a_bare_address_gets_the_short_lived_profile_and_a_fallback_of_an_hour(tmp_path):
+    acme, fallback = issuers(configuration(tmp_path))
+    assert (acme["module"], acme["profile"], acme["ca"]) == ("acme", "shortlived", "https://acme.example/directory")
+    assert fallback == {"module": "internal", "lifetime": "1h"}
+
+
+def test_a_domain_gets_an_ordinary_certificate(tmp_path):
+    assert "profile" not in issuers(configuration(tmp_path, TlsMode.DOMAIN, "chat.example.com"))[0]
+
+
+def test_an_internal_certificate_asks_nobody(tmp_path):
+    assert issuers(configuration(tmp_path, TlsMode.INTERNAL)) == [{"module": "internal"}]
+
+
+def test_only_port_80_is_used_for_the_challenge_since_443_is_not_open_to_all(tmp_path):
+    assert issuers(configuration(tmp_path))[0]["challenges"] == {"tls-alpn": {"disabled": True}}
+
+
+def test_other_host_names_are_turned_away(tmp_path):
+    [server] = configuration(tmp_path)["apps"]["http"]["servers"].values()
+    ours, others = server["routes"]
+    assert ours["match"] == [{"host": ["203.0.113.10"]}]
+    assert others["handle"] == [{"handler": "error", "status_code": 421}]
+
+
+def test_uploads_end_at_the_stacks_limit_and_words_are_not_held_back(tmp_path):
+    [server] = configuration(tmp_path)["apps"]["http"]["servers"].values()
+    handlers = {handler["handler"]: handler for handler in server["routes"][0]["handle"]}
+    assert handlers["request_body"]["max_size"] == 100 * 1024 * 1024
+    assert handlers["reverse_proxy"]["flush_interval"] == -1
+
+
+@pytest.mark.parametrize("mode", TlsMode)
+def test_caddy_itself_accepts_it(tmp_path, mode, caddy):
+    path = tmp_path / "caddy.json"
+    path.write_text(json.dumps(configuration(tmp_path, mode, "chat.example.com" if mode is TlsMode.DOMAIN else None)))
+    environment = {"HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path)}
+    done = subprocess.run(
+        [caddy, "validate", "--config", path], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture
+def caddy(tmp_path_factory):
+    """The sandbox's own build, where it has been made."""
+    from sandbox.parts import CACHE  # noqa: PLC0415  (the box's other tests do without the sandbox)
+
+    found = sorted(CACHE.glob("caddy-*/caddy_*_linux_amd64.tar.gz"))
+    if not found:
+        pytest.skip("the sandbox's Caddy is not built here")
+    folder = tmp_path_factory.mktemp("caddy")
+    subprocess.run(["tar", "-xf", found[-1], "-C", folder], check=True)
+    return folder / "caddy"

@@ -1,0 +1,58 @@
+import base64
+import io
+import json
+import shutil
+import subprocess
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from provisioning import bundle, user_data
+from tests.boxes import SPEC, spec
+
+HALF = 28 * 1024  # what a stack's own values still have room for above the program
+
+
+def parsed(text: str) -> Any:
+    assert text.startswith("#cloud-config\n")
+    return yaml.safe_load(text)
+
+
+def test_user_data_is_cloud_config_that_unpacks_to_the_release_and_installs_it(tmp_path: Path):
+    config = parsed(user_data.render(SPEC))
+    [file] = config["write_files"]
+    assert (file["encoding"], file["permissions"]) == ("b64", "0600")
+    unpack, install = config["runcmd"]
+    archive = tmp_path / "bundle.tar.xz"
+    archive.write_bytes(base64.b64decode(file["content"]))
+    target = f"{bundle.RELEASES}/{bundle.build(SPEC).digest}"
+    code = unpack[-1].replace(user_data.ARCHIVE, str(archive)).replace(target, str(tmp_path / "release"))
+    subprocess.run([*unpack[:-1], code], check=True)
+    wanted = {name: content for name, (content, _) in bundle.files(SPEC).items()}
+    release = tmp_path / "release"
+    assert {str(p.relative_to(release)): p.read_bytes() for p in release.rglob("*") if p.is_file()} == wanted
+    assert install == [f"{target}/open-webui-box", "install"]
+    assert (release / "open-webui-box").stat().st_mode & 0o111
+
+
+def test_user_data_has_room_left_under_the_clouds_limit():
+    assert len(user_data.render(SPEC).encode()) < HALF < user_data.LIMIT
+
+
+def test_any_value_of_the_spec_reaches_the_box_byte_for_byte():
+    value = "Zwei \"Wörter\" 'x' $HOME `id` \\n\n\t中文 {braces} %s\r\n: - #"
+    text = user_data.render(spec(open_webui__environment={"WEBUI_NAME": value}))
+    content = base64.b64decode(parsed(text)["write_files"][0]["content"])
+    with tarfile.open(fileobj=io.BytesIO(content)) as tar:
+        file = tar.extractfile("box.json")
+        assert file is not None
+        assert json.load(file)["open_webui"]["environment"]["WEBUI_NAME"] == value
+
+
+@pytest.mark.skipif(shutil.which("cloud-init") is None, reason="cloud-init is not installed here")
+def test_cloud_init_itself_accepts_it(tmp_path: Path):
+    (tmp_path / "user-data").write_text(user_data.render(SPEC))
+    subprocess.run(["cloud-init", "schema", "-c", tmp_path / "user-data"], check=True)
