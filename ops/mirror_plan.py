@@ -1,8 +1,11 @@
 """What a box downloads, as objects of one bucket that answers like the hubs do.
 
 The bucket is a set of files with the hubs' own paths: `/OWNER/REPOSITORY/releases/download/…` for the archives, and
-`/v2/NAME/manifests/…`, `/v2/NAME/blobs/…` for the image and the models, which is all that a pull asks a registry for.
-So the one host serves as `githubReleases`, `registry` and `models` of the stack's mirrors, without any server.
+`/v2/NAME/manifests/…`, `/v2/NAME/blobs/…` for the image, which is all that a pull asks a registry for. So the one host
+serves as `githubReleases` and `registry` of the stack's mirrors, without any server.
+
+Models cannot come from there: Ollama (server/download.go, to 0.32) takes a blob only from the `Location` of the answer,
+and OSS answers with the blob itself; its redirection rules refuse addresses of the internal network.
 """
 
 from collections.abc import Iterator
@@ -35,26 +38,20 @@ class Content:
 def contents(spec: BoxSpec) -> Iterator[Content]:
     """Every object for a box; asks the registries for manifests. Raises RegistryError.
 
-    Manifests come after the blobs that they name: a bucket that is half filled never answers with half a model.
+    Manifests come after the blobs that they name: a bucket that is half filled never answers with half an image.
     """
     for artifact in (spec.ollama.archive, spec.caddy):
         yield _file(artifact)
     image = spec.open_webui.image
     yield from _image(Reference(image.registry, image.repository, image.digest))
-    for source in dict.fromkeys(model.source for model in (*spec.ollama.models, spec.ollama.embedding_model)):
-        reference = registry.model_reference(source)
-        if reference.host == registry.MODELS:
-            yield from _pulled(reference, Registry(reference.host).manifest(reference.repository, reference.target))
     yield Content(key=PING, media_type="application/json", sha256=None, size=2, inline=b"{}")
 
 
 def not_mirrored(spec: BoxSpec) -> list[dict[str, str]]:
     """What the box still fetches from elsewhere, and why."""
-    found = []
-    for model in dict.fromkeys((*spec.ollama.models, spec.ollama.embedding_model)):
-        host = registry.model_reference(model.source).host
-        if host != registry.MODELS:
-            found.append({"what": f"model {model.source}", "why": f"its name leads to {host}, whatever mirrors say"})
+    why = "Ollama pulls only from registries that redirect to a blob, which a bucket does not: set mirrors.models"
+    sources = dict.fromkeys(model.source for model in (*spec.ollama.models, spec.ollama.embedding_model))
+    found = [{"what": f"model {source}", "why": why} for source in sources]
     found.append({"what": "packages of the distribution", "why": "set mirrors.apt; ECS images have one of the region"})
     if spec.tls.mode.value != "internal":
         found.append(
@@ -65,7 +62,7 @@ def not_mirrored(spec: BoxSpec) -> list[dict[str, str]]:
 
 def mirrors(host: str) -> dict[str, Any]:
     """The keys of `open-webui:mirrors` that lead to the bucket."""
-    return {"githubReleases": [f"https://{host}"], "registry": host, "models": host}
+    return {"githubReleases": [f"https://{host}"], "registry": host}
 
 
 def _file(artifact: Artifact) -> Content:
