@@ -1,6 +1,8 @@
 """What `python -m ops rehearse` does: the scenarios on the sandbox, a line each, and the report."""
 
 import json
+import logging
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,6 +28,9 @@ def run(
     if listed:
         return _list(chosen, as_json=as_json)
     console = Console(highlight=False, soft_wrap=True, stderr=as_json)
+    # The Automation API leaves loops, and after a failure coroutines, to the collector, which complains.
+    sys.unraisablehook = lambda _: None
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     began, results = time.monotonic(), list[Result]()
     stages = Stages(lambda text: console.print(f"      {text}", style="dim", markup=False), name)
     try:

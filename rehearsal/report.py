@@ -18,7 +18,7 @@ def write_report(directory: Path, results: Sequence[Result], stages: Stages) -> 
     directory.mkdir(parents=True, exist_ok=True)
     failed = sum(not result.passed for result in results)
     parts = [f"<h1>Rehearsal: {len(results) - failed} passed, {failed} failed</h1>"]
-    boots = [("the base: a first boot, image pulled", stages.first_boot)] if stages.first_boot else []
+    boots = [("the base: a first boot that fetches everything", stages.box.first_boot)] if stages.box else []
     measured = ((result.scenario.name, result.figures.get("boot")) for result in results)
     boots += [(name, boot) for name, boot in measured if isinstance(boot, dict)]
     for number, (title, boot) in enumerate(boots):

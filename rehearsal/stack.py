@@ -1,8 +1,5 @@
 """A stack in a region without machines: the real engine and the real program, in seconds."""
 
-import gc
-import logging
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -82,9 +79,6 @@ class Stack:
 @contextmanager
 def opened_stack(directory: Path) -> Iterator[Stack]:
     """A stack of which nothing is up yet."""
-    # The Automation API leaves its loops, and after a failure coroutines, to the collector, which complains.
-    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
-    complain, sys.unraisablehook = sys.unraisablehook, lambda _: None
     cloud = Cloud(directory=directory / "region")
     with serve(cloud) as port:
         engine = Engine(
@@ -94,8 +88,4 @@ def opened_stack(directory: Path) -> Iterator[Stack]:
             provider_port=port,
             secret_config=made_up_secrets(NAME),
         )
-        try:
-            yield Stack(cloud, engine)
-        finally:
-            gc.collect()
-            sys.unraisablehook = complain
+        yield Stack(cloud, engine)

@@ -6,10 +6,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from rehearsal.box import Box
-from rehearsal.scenario import Stage
+from rehearsal.scenario import Stage, UnmetError
 from rehearsal.stack import Stack, opened_stack
 from sandbox import engine, host, parts, session
 from sandbox.disks import GIB
@@ -45,7 +44,6 @@ class Stages:
         self.name, self.say = name, say
         self.mutation: Mutation | None = None
         self.box: Box | None = None
-        self.first_boot: dict[str, Any] = {}  # the gate's word of the base
         self._clean = False
         self._opened: session.Session | None = None
         self._context: Iterator[session.Session] | None = None
@@ -84,6 +82,8 @@ class Stages:
                 next(self._context, None)
 
     def _base(self) -> Box:
+        if self._opened is not None and self.box is None:
+            raise UnmetError("there is no base: its pulumi up failed, see the first scenario")
         if self.box is None:
             host.prepare(self.say)
             session.down(self.name)
@@ -96,7 +96,7 @@ class Stages:
             if current.instance_id is None:
                 raise RuntimeError("pulumi up made no machine")
             self.box = Box(current, current.instance_id, outputs)
-            self.first_boot = self.box.said()
+            self.box.first_boot = self.box.said()
             current.region.stop_machine(current.instance_id)
             self._keep(READY)
             self._make_first_boot(self.box)

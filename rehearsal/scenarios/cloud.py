@@ -1,7 +1,8 @@
 """Group 6. The cloud says no, or nothing: what `up` says, and what the next one does. No machine is needed."""
 
 from rehearsal.scenario import Group, Stage, expect, scenario
-from rehearsal.stack import Fault, Stack
+from rehearsal.stack import Stack
+from sandbox.provider.faults import Fault
 
 OUT_OF_STOCK = "OperationDenied.NoStock"
 

@@ -1,1 +1,105 @@
-"""Group of load."""
+"""Group 7. Many people at once."""
+
+import statistics
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import httpx
+
+from rehearsal.box import MODEL, Box
+from rehearsal.scenario import Figures, Group, UnmetError, expect, scenario
+from rehearsal.scenarios.keepsake import TEXT
+from rehearsal.service import Service, eventually
+
+PASSWORD = "correct horse battery"  # noqa: S105  of people who are made up
+QUEUE_FULL = ("503", "server busy", "maximum pending requests")  # Ollama's documented answer
+RESIDENT = "ps -eo rss=,args= | awk '/uvicorn|ollama|llama-server|caddy/ && !/awk/ {sum += $1} END {print sum}'"
+
+
+@dataclass
+class Person:
+    """Somebody who chats in a loop. `refused` counts the documented answer of a full queue."""
+
+    service: Service
+    uploads: bool
+    seconds: list[float] = field(default_factory=list)
+    refused: int = 0
+    files: list[str] = field(default_factory=list)
+
+    def chat_until(self, deadline: float) -> None:
+        while time.monotonic() < deadline:
+            began = time.monotonic()
+            try:
+                words, _ = self.service.chat(MODEL, "Say hello.", max_tokens=12)
+                expect(words.strip(), "an empty answer")
+                self.seconds.append(time.monotonic() - began)
+            except UnmetError as error:
+                if not any(words in str(error) for words in QUEUE_FULL):
+                    raise
+                self.refused += 1
+            if self.uploads:
+                document = {"file": (f"note-{len(self.files)}.txt", TEXT.encode(), "text/plain")}
+                self.files.append(self.service.call("POST", "/api/v1/files/", files=document)["id"])
+
+
+def crowd(box: Box, people: int, uploading: int, seconds: float) -> Figures:
+    """Let them in, let them chat, count."""
+    admin = box.service()
+
+    def enter(number: int) -> Person:
+        email = f"person{number}-{time.time_ns()}@example.com"
+        admin.call(
+            "POST",
+            "/api/v1/auths/add",
+            json={"name": f"Person {number}", "email": email, "password": PASSWORD, "role": "user"},
+        )
+        service = Service(box.address, box.region.ca_file)
+        service.sign_in(email, PASSWORD)
+        return Person(service, uploads=number < uploading)
+
+    with ThreadPoolExecutor(people) as pool:
+        everybody = list(pool.map(enter, range(people)))
+        before = int(box.run(RESIDENT))
+        deadline = time.monotonic() + seconds
+        running = [pool.submit(person.chat_until, deadline) for person in everybody]
+        for future in running:
+            try:
+                future.result()
+            except httpx.HTTPError as error:
+                raise UnmetError(f"a chat broke off: {error!r}") from error
+    after = int(box.run(RESIDENT))
+    times = sorted(second for person in everybody for second in person.seconds)
+    expect(all(person.seconds for person in everybody), "somebody was never answered")
+    expect(after < before + (1 << 20), f"memory: {before >> 10} MiB before, {after >> 10} MiB after")
+    for person in everybody:
+        kept = {found["id"] for found in person.service.call("GET", "/api/v1/files/")} if person.files else set()
+        expect(set(person.files) <= kept, "an uploaded document is gone")
+    eventually("the last answer", 30, lambda: box.answers(30) or None)
+    expect(not box.run("systemctl list-units --failed --plain --no-legend 'owbox-*'").strip(), "a unit failed")
+    return {
+        "people": people,
+        "chats": len(times),
+        "documents": sum(len(person.files) for person in everybody),
+        "queue full": sum(person.refused for person in everybody),
+        "median s": round(statistics.median(times), 2),
+        "95 % s": round(times[int(len(times) * 0.95)], 2),
+        "MiB before": before >> 10,
+        "MiB after": after >> 10,
+    }
+
+
+@scenario("ten people chat at once for ten seconds and everybody is answered", Group.LOAD, quick=True, spoils=True)
+def ten(box: Box) -> Figures:
+    """Broken by: OLLAMA_MAX_QUEUE=1 in services.ollama, or a Caddy that buffers."""
+    return crowd(box, 10, 2, 10)
+
+
+@scenario(
+    "fifty people chat at once for two minutes, five of them uploading: nothing is lost, memory is bounded",
+    Group.LOAD,
+    spoils=True,
+)
+def fifty(box: Box) -> Figures:
+    """Broken by: OLLAMA_MAX_QUEUE=1 in services.ollama, or a limit of Open WebUI's pool of threads below fifty."""
+    return crowd(box, 50, 5, 120)
