@@ -32,6 +32,9 @@ def status(document: Document) -> RenderableType:
     if document["attention"]:
         lines = (Text.assemble(("! ", "bold yellow"), line) for line in document["attention"])
         parts.append(section("Attention", Group(*lines)))
+    else:
+        hint = f"all is well; next: python -m ops open --stack {document['stack']}"
+        parts.append(Padding(Text(hint, style="dim"), (1, 0, 0, 0)))
     return Group(*parts)
 
 

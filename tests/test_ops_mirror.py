@@ -9,66 +9,30 @@ import requests
 import yaml
 
 from infra.box import box_spec
-from ops import artifacts, bucket, mirror, mirror_plan, registry, stack_settings
+from ops import artifacts, mirror_plan, registry, stack_settings
 from ops.program import ROOT
 from ops.registry import Reference, model_reference
 from provisioning.spec import BoxSpec
-from tests.openapi import constants, oss
-from tests.openapi.hub import DOCKER, INDEX, MANIFEST, Hub, digest
+from tests.openapi import mirrors
+from tests.openapi.hub import INDEX, Hub
 from tests.openapi.operator import Operator
 from tests.openapi.oss import Oss
-
-BUCKET = "mirror-of-dev"
-HOST = f"{BUCKET}.oss-ap-southeast-1-internal.aliyuncs.com"
-LAYER, WEIGHTS = b"layer" * 50_000, b"weights" * 30_000  # more than one part of 100 KiB
 
 
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    """Hubs with the pinned things, which a box's spec then names."""
-    made = Hub()
-    with oss.serving(made.handle) as made.port:
-        host = f"127.0.0.1:{made.port}"
-        monkeypatch.setattr(registry, "MODELS", host)
-        index = made.push_index(
-            "open-webui/open-webui",
-            {
-                "arm64": made.push("open-webui/open-webui", "arm", [b"arm"], MANIFEST),
-                "amd64": made.push("open-webui/open-webui", "amd", [LAYER, b"second"], MANIFEST),
-            },
-        )
-        for name, tag in (("qwen3", "8b"), ("nomic-embed-text", "v1.5")):
-            made.push(f"library/{name}", tag, [WEIGHTS, name.encode()], DOCKER)
-
-        def spec(settings: object) -> BoxSpec:
-            real = box_spec(settings)  # type: ignore[arg-type]  # what the command gives is Settings
-            value = real.model_dump(mode="json")
-            value["open_webui"]["image"] |= {"registry": host, "digest": index}
-            for archive in (value["ollama"]["archive"], value["caddy"]):
-                path = archive["urls"][0].removeprefix("https://github.com")
-                made.files[path] = archive["version"].encode() * 40_000
-                archive["sha256"] = digest(made.files[path]).removeprefix("sha256:")
-                archive["urls"] = [f"http://{host}/gone{path}", f"http://{host}{path}"]
-            return BoxSpec.model_validate(value)
-
-        made.spec = spec
-        monkeypatch.setattr(mirror, "box_spec", spec)
+    with mirrors.hubs(monkeypatch) as made:
         yield made
 
 
 @pytest.fixture
 def store(operator: Operator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Oss]:
-    made = Oss(constants.REGION, (BUCKET,))
-    monkeypatch.setattr(bucket, "PART_BYTES", 100 * 1024)
-    monkeypatch.setattr(mirror, "ROOT", operator.root)
-    with oss.serving(made.handle) as port:
-        monkeypatch.setenv("ALIBABA_CLOUD_ENDPOINT_OSS", f"http://127.0.0.1:{port}")
-        made.port = port
+    with mirrors.bucket_of(operator, monkeypatch) as made:
         yield made
 
 
 def test_everything_pinned_arrives_with_its_bytes_and_type(operator: Operator, hub: Hub, store: Oss):
-    result = operator.run("mirror", BUCKET, "--yes")
+    result = operator.run("mirror", mirrors.BUCKET, "--yes")
     assert result.exit_code == 0, result.stderr
     contents = {key: stored.content for key, stored in store.objects.items()}
     for path, content in {**hub.blobs, **hub.files}.items():
@@ -82,7 +46,7 @@ def test_everything_pinned_arrives_with_its_bytes_and_type(operator: Operator, h
 
 
 def test_a_manifest_arrives_only_after_all_that_it_names(operator: Operator, hub: Hub, store: Oss):
-    operator.run("mirror", BUCKET, "--yes")
+    operator.run("mirror", mirrors.BUCKET, "--yes")
     at = {key: number for number, key in enumerate(store.order)}
     for path, (_, body) in hub.manifests.items():
         document, key = json.loads(body), path.removeprefix("/")
@@ -96,44 +60,44 @@ def test_the_stack_file_then_leads_to_the_bucket_and_is_valid(operator: Operator
     file = operator.write_text(
         (ROOT / "Pulumi.dev.yaml").read_text() + "  open-webui:mirrors: { preset: mainland } # x\n"
     )
-    document = json.loads(operator.run("mirror", BUCKET, "--yes", "--json").stdout)
+    document = json.loads(operator.run("mirror", mirrors.BUCKET, "--yes", "--json").stdout)
     jsonschema.validate(document, json.loads((ROOT / "ops/schemas/mirror.json").read_text()))
     written = yaml.safe_load(file.read_text())["config"]["open-webui:mirrors"]
     assert written == {"preset": "mainland", **document["mirrors"]}
     assert "# yours: curl" in file.read_text()
     spec = box_spec(stack_settings.load("dev"))
-    assert spec.ollama.archive.urls[0].startswith(f"https://{HOST}/ollama/ollama/releases/download/v")
-    assert spec.open_webui.image.registry == HOST
+    assert spec.ollama.archive.urls[0].startswith(f"https://{mirrors.HOST}/ollama/ollama/releases/download/v")
+    assert spec.open_webui.image.registry == mirrors.HOST
     assert spec.ollama.models[0].source == "qwen3:8b"
 
 
 @pytest.mark.usefixtures("hub")
 def test_what_the_box_will_ask_is_what_was_stored(operator: Operator, store: Oss):
-    operator.run("mirror", BUCKET, "--yes")
+    operator.run("mirror", mirrors.BUCKET, "--yes")
     spec = box_spec(stack_settings.load("dev"))
     keys = set(store.objects)
     for archive in (spec.ollama.archive, spec.caddy):
-        assert archive.urls[0].removeprefix(f"https://{HOST}/") in keys
+        assert archive.urls[0].removeprefix(f"https://{mirrors.HOST}/") in keys
     image = spec.open_webui.image
-    assert image.registry == HOST
+    assert image.registry == mirrors.HOST
     assert any(key.startswith(f"v2/{image.repository}/manifests/sha256:") for key in keys)
 
 
 @pytest.mark.usefixtures("hub")
 def test_a_second_run_uploads_nothing(operator: Operator, store: Oss):
-    operator.run("mirror", BUCKET, "--yes")
+    operator.run("mirror", mirrors.BUCKET, "--yes")
     before = len(store.order)
     operator.write_stack()
-    document = json.loads(operator.run("mirror", BUCKET, "--yes", "--json").stdout)
+    document = json.loads(operator.run("mirror", mirrors.BUCKET, "--yes", "--json").stdout)
     assert len(store.order) == before
     assert {entry["state"] for entry in document["objects"]} == {"present"}
 
 
 def test_bytes_that_are_not_the_pinned_ones_are_never_uploaded(operator: Operator, hub: Hub, store: Oss):
-    path = next(path for path, content in hub.blobs.items() if content == LAYER)
+    path = next(path for path, content in hub.blobs.items() if content == mirrors.LAYER)
     hub.wrong.add(path)
     before = (operator.root / "Pulumi.dev.yaml").read_text()
-    result = operator.run("mirror", BUCKET, "--yes")
+    result = operator.run("mirror", mirrors.BUCKET, "--yes")
     assert result.exit_code == 1
     assert "what came has the SHA-256" in result.stderr
     assert path.removeprefix("/") not in store.objects
@@ -145,16 +109,16 @@ def test_bytes_that_are_not_the_pinned_ones_are_never_uploaded(operator: Operato
 def test_objects_are_public_only_where_that_is_asked_for(
     operator: Operator, store: Oss, options: list[str], acl: str | None
 ):
-    result = operator.run("mirror", BUCKET, "--yes", *options)
+    result = operator.run("mirror", mirrors.BUCKET, "--yes", *options)
     assert {stored.headers.get("x-oss-object-acl") for stored in store.objects.values()} == {acl}
     assert ("readable by everybody" in result.stderr) == (acl is not None)
 
 
 @pytest.mark.usefixtures("hub")
 def test_nothing_is_uploaded_before_a_yes(operator: Operator, store: Oss):
-    result = operator.run("mirror", BUCKET)
+    result = operator.run("mirror", mirrors.BUCKET)
     assert result.exit_code == 2
-    assert f"bucket {BUCKET} in ap-southeast-1" in result.stderr
+    assert f"bucket {mirrors.BUCKET} in ap-southeast-1" in result.stderr
     assert store.objects == {}
 
 
@@ -169,7 +133,7 @@ def test_a_bucket_that_does_not_exist_is_told_before_anything_is_downloaded(oper
 
 @pytest.mark.usefixtures("hub", "store")
 def test_what_stays_elsewhere_is_named(operator: Operator):
-    document = json.loads(operator.run("mirror", BUCKET, "--yes", "--json").stdout)
+    document = json.loads(operator.run("mirror", mirrors.BUCKET, "--yes", "--json").stdout)
     assert [entry["what"] for entry in document["notMirrored"]] == [
         "model qwen3:8b",
         "model nomic-embed-text:v1.5",
@@ -200,7 +164,7 @@ def test_a_manifest_with_another_digest_is_refused(hub: Hub):
         ("qwen3", Reference("registry.ollama.ai", "library/qwen3", "latest")),
         ("someone/model:q4", Reference("registry.ollama.ai", "someone/model", "q4")),
         ("modelscope.cn/Qwen/Qwen3-8B-GGUF", Reference("modelscope.cn", "Qwen/Qwen3-8B-GGUF", "latest")),
-        (f"{HOST}/library/qwen3:8b", Reference(HOST, "library/qwen3", "8b")),
+        (f"{mirrors.HOST}/library/qwen3:8b", Reference(mirrors.HOST, "library/qwen3", "8b")),
         ("localhost:5000/a/b:c", Reference("localhost:5000", "a/b", "c")),
     ],
 )
@@ -222,5 +186,5 @@ def test_the_doctor_asks_every_address_of_a_box(hub: Hub):
 
 
 def test_the_bucket_checks_signatures(store: Oss):
-    answer = requests.head(f"http://127.0.0.1:{store.port}/{BUCKET}/x", timeout=5)
+    answer = requests.head(f"http://127.0.0.1:{store.port}/{mirrors.BUCKET}/x", timeout=5)
     assert answer.status_code == 403

@@ -7,7 +7,7 @@ import pytest
 
 from ops import artifacts, status
 from ops.artifacts import Source
-from tests.openapi import boxes, constants, pictures
+from tests.openapi import boxes, constants, mirrors, pictures
 from tests.openapi.operator import Operator
 
 COMMANDS = {
@@ -20,7 +20,10 @@ COMMANDS = {
     "logs": ["logs", "--unit", "open-webui"],
     "exec": ["exec", "--yes", "--", "nvidia-smi", "-L"],
     "stop": ["stop", "--yes"],
+    "open": ["open"],
+    "password": ["password", "--yes"],
     "models": ["models", "qwen3"],
+    "mirror": ["mirror", mirrors.BUCKET, "--yes"],
 }
 
 
@@ -35,6 +38,7 @@ def _a_quiet_day(operator: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
         Source("Open WebUI v0.11.4", ("https://ghcr.io/…",), ("ConnectTimeout",)),
     ]
     monkeypatch.setattr(artifacts, "probe", lambda _: answers)
+    monkeypatch.setattr("webbrowser.open", lambda _: True)
 
 
 def answering(script: str) -> tuple[str, int]:
@@ -50,7 +54,8 @@ def test_the_picture_is_what_the_command_prints(operator: Operator, monkeypatch:
     if name in ("doctor", "write-zone"):
         operator.region.stock = {constants.ZONE: "WithoutStock", constants.OTHER_ZONE: "WithStock"}
         operator.region.tags = None
-    svg = pictures.picture(operator, monkeypatch, name, *COMMANDS[name])
+    with mirrors.hubs(monkeypatch), mirrors.bucket_of(operator, monkeypatch):
+        svg = pictures.picture(operator, monkeypatch, name, *COMMANDS[name])
     file = pictures.file_of(name)
     if os.environ.get("UPDATE_PICTURES"):
         file.write_text(svg, encoding="utf-8")
