@@ -6,9 +6,9 @@ from datetime import date
 import pytest
 
 from infra import effects
-from ops import policies
+from ops import policies, quote
 from ops.program import record_stack
-from policy import check
+from policy import check, demands
 from policy.demands import DemandsError, load, parse
 from policy.model import UNKNOWN, Demands, Leave, Level, Money, Resource
 from policy.rules import RULES, tags
@@ -206,6 +206,25 @@ def test_a_monthly_limit_counts_where_a_price_is_known():
     assert "within-monthly-limit" in broken(asked=limit, cost=Money(amount=1, currency="USD"))
     assert "within-monthly-limit" not in broken(asked=limit, cost=Money(amount=5000, currency="CNY"))
     assert "within-monthly-limit" not in broken(asked=limit)
+
+
+def test_the_preview_asks_for_the_price_only_where_the_stack_has_a_limit(monkeypatch):
+    asked: list[str] = []
+
+    def answer(settings, _cloud):
+        asked.append(settings.stack)
+        return {"totals": {"perMonth": 4676.0}, "currency": "CNY"}
+
+    monkeypatch.setattr(policies, "credentials_likely", lambda: True)
+    monkeypatch.setattr(quote, "quote", answer)
+    stack = record_stack("dev")
+    assert "within-monthly-limit" not in {finding.rule for finding in policies.findings(stack)}
+    assert asked == []
+    limit = Demands(monthly_limit=Money(amount=4000, currency="CNY"))
+    monkeypatch.setattr(demands, "load", lambda _: limit)
+    (found,) = [one for one in policies.findings(stack) if one.rule == "within-monthly-limit"]
+    assert found.stops
+    assert "4,676 CNY a month, the limit in policy/stacks.yaml is 4,000 CNY" in found.message
 
 
 def test_a_stack_may_require_tags_of_its_own():
