@@ -61,6 +61,7 @@ def box_spec(settings: Settings) -> BoxSpec:
             acme_directory=settings.mirrors.acme_directory or ACME_DIRECTORY,
         ),
         secrets=_secrets(settings),
+        metrics_endpoint=f"metrics.{settings.region}.aliyuncs.com" if settings.alarms else None,
         limits=Limits(
             ready_s=settings.release.timeout_minutes * 60,
             upload_mib=settings.open_webui.upload_mib,

@@ -141,4 +141,5 @@ class BoxSpec(Value):
     caddy: Artifact
     tls: Tls
     secrets: Secrets
+    metrics_endpoint: str | None = None  # CloudMonitor, told each minute whether people can chat; none: nobody is told
     limits: Limits

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from owbox import cloud, disk, download, models, network, packages, ready, release, services, units
+from owbox import cloud, database, disk, download, models, network, packages, ready, release, services, units, watch
 from owbox.base import Box, StepError, TransientError, say, write
 
 
@@ -112,6 +112,8 @@ def main(here: Path, argv: list[str]) -> int:
         "exec": services.become,
         "wait": lambda _, name: services.wait(name),
         "status": status,
+        "watch": watch.watch,
+        "back-up": lambda box: database.back_up(box, box.data / "backups/hourly.db"),
         "release": lambda box: tell(release.release(box)),
         "converge": converge,
     }

@@ -61,13 +61,17 @@ def canonical_query(query: Mapping[str, str]) -> str:
     return urlencode(sorted(query.items()), quote_via=lambda text, *_: quote(text, safe="-_.~"))
 
 
+def call(host: str, action: str, version: str, query: Mapping[str, str], keys: Mapping[str, str]) -> Any:
+    """One call of the cloud's API, signed with the role's keys."""
+    date, nonce = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), uuid.uuid4().hex
+    headers = signed_headers(host, action, version, query, keys, date, nonce)
+    return fetch_json(f"https://{host}/?{canonical_query(query)}", headers=headers, method="POST")
+
+
 def parameter(box: Box, name: str, keys: Mapping[str, str]) -> str:
     """The value of one secret parameter (OOS, GetSecretParameter)."""
-    host = box.spec["secrets"]["endpoint"]
     query = {"Name": name, "RegionId": box.spec["region"], "WithDecryption": "true"}
-    date, nonce = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), uuid.uuid4().hex
-    headers = signed_headers(host, "GetSecretParameter", "2019-06-01", query, keys, date, nonce)
-    answer = fetch_json(f"https://{host}/?{canonical_query(query)}", headers=headers, method="POST", timeout=10)
+    answer = call(box.spec["secrets"]["endpoint"], "GetSecretParameter", "2019-06-01", query, keys)
     return str(answer["Parameter"]["Value"])
 
 

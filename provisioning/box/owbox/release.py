@@ -24,7 +24,7 @@ def install(box: Box) -> None:
     run("systemd-sysusers", box.release / "sysusers.conf")
     here, there = box.release / "systemd", box.root / "etc/systemd/system"
     wanted = {path.relative_to(here): path.read_bytes() for path in sorted(here.rglob("*")) if path.is_file()}
-    present = {path.relative_to(there): path.read_bytes() for path in there.glob("owbox-*.service")}
+    present = {path.relative_to(there): path.read_bytes() for path in there.glob("owbox-*.*")}
     for path in present.keys() - wanted.keys():
         (there / path).unlink()
     for path, content in wanted.items():
@@ -98,6 +98,14 @@ def alone(box: Box) -> Iterator[None]:
         yield
 
 
+def under_way(box: Box) -> bool:
+    try:
+        with alone(box):
+            return False
+    except StepError:
+        return True
+
+
 def journal(box: Box) -> Path:
     """There while a change is under way: what an interrupted one has to go back to."""
     return box.state / "release.json"
@@ -156,7 +164,8 @@ def tidy(*kept: Box) -> None:
     for folder in (box.home / "programs").iterdir():
         if folder not in used:
             shutil.rmtree(folder)
-    for path in sorted((box.data / "backups").glob("before-*.db"), key=lambda path: path.stat().st_mtime)[:-2]:
+    copies = sorted((box.data / "backups").glob("before-*.db"), key=lambda path: path.stat().st_mtime)
+    for path in copies[: -box.spec["limits"]["keep_releases"]]:
         path.unlink()
     ours = f"{box.spec['open_webui']['image']['registry']}/{box.spec['open_webui']['image']['repository']}"
     listed = run("docker", "image", "ls", "--digests", "--format", "{{.Repository}}@{{.Digest}}", ours).split()

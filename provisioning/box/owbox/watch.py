@@ -1,0 +1,66 @@
+"""Each minute: can people use it? Told to CloudMonitor where the stack has alarms; what gave up is started again."""
+
+import json
+import ssl
+import time
+
+from owbox import cloud, packages, ready, release, units
+from owbox.base import OLLAMA, TRANSIENT, Box, StepError, fetch_json, full, request, run, say, write
+
+METRIC = "open_webui_ready"  # the alarm's name for it
+AGAIN_S = 900  # between two attempts to start what gave up
+
+
+def serves(box: Box) -> None:
+    """Raises where people cannot chat. A model that fell out of memory, with Ollama itself, is loaded again."""
+    trust = ssl.create_default_context()
+    root = box.data / "caddy/pki/authorities/local/root.crt"
+    if root.exists():
+        trust.load_verify_locations(root)
+    if not json.loads(b"".join(ready.call(box, trust, "/ready"))).get("status"):
+        raise StepError("Open WebUI is not ready")
+    if box.spec["gpu"]:
+        packages.driver()
+    model = full(box.spec["ollama"]["models"][0]["name"])
+    if model not in [entry["name"] for entry in fetch_json(f"{OLLAMA}/api/ps")["models"]]:
+        with request(f"{OLLAMA}/api/generate", {"model": model, "stream": False}, timeout=300):
+            say(f"{model} was not in memory: loaded")
+
+
+def report(host: str, value: int) -> None:
+    """One point of the custom metric (CloudMonitor, PutCustomMetric), by the instance's id."""
+    point = {
+        "MetricName": METRIC,
+        "GroupId": "0",
+        "Dimensions": json.dumps({"instanceId": cloud.metadata("instance-id")}),
+        "Time": str(int(time.time() * 1000)),
+        "Type": "0",
+        "Values": json.dumps({"value": value}),
+    }
+    query = {f"MetricList.1.{key}": text for key, text in point.items()}
+    cloud.call(host, "PutCustomMetric", "2019-01-01", query, cloud.role_credentials())
+
+
+def start_again(box: Box) -> None:
+    """A step may have given up for a reason that is over by now: the network, a mirror, the parameter store."""
+    tried = box.run / "tried-again"
+    given_up = [name for name, unit in units.states(*units.STEPS, *units.SERVICES, "ready").items()
+                if unit["ActiveState"] == "failed"]  # fmt: skip
+    if given_up and not (tried.exists() and time.time() - tried.stat().st_mtime < AGAIN_S):
+        write(tried, "")
+        say(f"{', '.join(given_up)} gave up: starting again")
+        run("systemctl", "reset-failed", "owbox-*")
+        release.start()
+
+
+def watch(box: Box) -> None:
+    reason = ""
+    try:
+        serves(box)
+    except (StepError, *TRANSIENT) as error:
+        reason = str(error)
+        say(f"not serving: {reason}")
+    if host := box.spec["metrics_endpoint"]:
+        report(host, 0 if reason else 1)
+    if not release.under_way(box):
+        start_again(box)

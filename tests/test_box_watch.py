@@ -1,0 +1,106 @@
+import json
+import os
+
+import pytest
+from owbox import cloud, packages, ready, release, units, watch
+from owbox.base import TransientError
+
+from tests import boxes
+
+HOST = "metrics.ap-southeast-1.aliyuncs.com"
+
+
+@pytest.fixture
+def box(tmp_path, monkeypatch):
+    monkeypatch.setattr(ready, "call", lambda *_: [b'{"status": true}'])
+    monkeypatch.setattr(packages, "driver", list)
+    monkeypatch.setattr(watch, "fetch_json", lambda _: {"models": [{"name": "qwen3:8b"}]})
+    monkeypatch.setattr(units, "states", lambda *_: {})
+    return boxes.release(tmp_path, boxes.spec(metrics_endpoint=HOST))
+
+
+@pytest.fixture
+def told(monkeypatch):
+    """What CloudMonitor was told."""
+    found = []
+    monkeypatch.setattr(cloud, "metadata", lambda _: "i-1")
+    monkeypatch.setattr(cloud, "role_credentials", dict)
+    monkeypatch.setattr(cloud, "call", lambda host, action, _, query, __: found.append((host, action, query)))
+    return found
+
+
+def value(told):
+    [(host, action, query)] = told
+    assert (host, action, query["MetricList.1.MetricName"]) == (HOST, "PutCustomMetric", "open_webui_ready")
+    assert json.loads(query["MetricList.1.Dimensions"]) == {"instanceId": "i-1"}
+    return json.loads(query["MetricList.1.Values"])["value"]
+
+
+def test_a_box_that_serves_says_so_each_time(box, told):
+    watch.watch(box)
+    assert value(told) == 1
+
+
+def refused(*_: object) -> None:
+    raise TransientError("connection refused")
+
+
+@pytest.mark.parametrize(("module", "name"), [(ready, "call"), (packages, "driver"), (watch, "fetch_json")])
+def test_a_box_that_does_not_serve_is_told_as_such(box, told, monkeypatch, module, name):
+    monkeypatch.setattr(module, name, refused)
+    watch.watch(box)
+    assert value(told) == 0
+
+
+def test_a_page_that_says_not_ready_is_not_serving(box, told, monkeypatch):
+    monkeypatch.setattr(ready, "call", lambda *_: [b'{"status": false}'])
+    watch.watch(box)
+    assert value(told) == 0
+
+
+def test_nobody_is_told_where_the_stack_has_no_alarms(tmp_path, box, told):
+    watch.watch(boxes.release(tmp_path))
+    assert told == []
+
+
+def test_a_model_that_fell_out_of_memory_is_loaded_again(box, told, monkeypatch):
+    loaded = []
+
+    class Answer:
+        def __enter__(self) -> None: ...
+        def __exit__(self, *_: object) -> None: ...
+
+    def request(url: str, body: dict[str, object], **_: object) -> Answer:
+        loaded.append((url.rsplit("/", 1)[1], body["model"]))
+        return Answer()
+
+    monkeypatch.setattr(watch, "fetch_json", lambda _: {"models": []})
+    monkeypatch.setattr(watch, "request", request)
+    watch.watch(box)
+    assert loaded == [("generate", "qwen3:8b")]
+
+
+@pytest.fixture
+def started(monkeypatch):
+    monkeypatch.setattr(units, "states", lambda *_: {"secrets": {"ActiveState": "failed"}})
+    ran: list[str] = []
+    monkeypatch.setattr(watch, "run", lambda *argv: ran.append(" ".join(argv)))
+    monkeypatch.setattr(release, "run", lambda *argv: ran.append(" ".join(argv)))
+    return ran
+
+
+def test_what_gave_up_is_started_again_but_not_each_minute(box, told, started):
+    watch.watch(box)
+    assert started == ["systemctl reset-failed owbox-*", "systemctl start --no-block open-webui-box.target"]
+    watch.watch(box)
+    assert len(started) == 2
+    long_ago = (box.run / "tried-again").stat().st_mtime - watch.AGAIN_S - 1
+    os.utime(box.run / "tried-again", (long_ago, long_ago))
+    watch.watch(box)
+    assert len(started) == 4
+
+
+def test_nothing_is_started_behind_a_releases_back(box, told, started):
+    with release.alone(box):
+        watch.watch(box)
+    assert started == []
