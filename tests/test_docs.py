@@ -72,6 +72,18 @@ def test_every_link_leads_somewhere(path):
     assert list(broken(path)) == []
 
 
+def test_every_page_is_linked_from_another():
+    linked = {
+        (path.parent / str(token.attrs["href"]).partition("#")[0]).resolve()
+        for path in PAGES
+        for token in tokens(path)
+        if token.attrs.get("href")
+    }
+    listed = {page for folder in linked if folder.is_dir() for page in folder.iterdir()}
+    top = {ROOT / "README.md", *ROOT.glob("CHANGELOG.md")}
+    assert [name(path) for path in PAGES if path not in linked | listed | top] == []
+
+
 @pytest.mark.parametrize("path", PAGES, ids=name)
 def test_every_make_target_exists(path):
     called = {
