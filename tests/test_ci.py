@@ -103,6 +103,22 @@ def test_a_refused_stack_file_fails_with_its_reasons(fork, tmp_path):
     assert "a vGPU family" in report["stacks"]["dev"]["text"]
 
 
+def test_the_offline_preview_needs_requirements_txt_alone():
+    """preview.yml installs nothing else: neither the policy SDK nor the cloud's."""
+    absent = ("pulumi_policy", "requests", "alibabacloud_credentials", "alibabacloud_ecs20140526", "Tea", "aiohttp")
+    program = f"""
+import sys
+sys.modules.update(dict.fromkeys({absent!r}))
+from scripts.ci import preview, comment, drift
+from ops.preview import run
+sys.exit(run("dev", None, as_json=True))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, env={}, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 # --- the forge -------------------------------------------------------------------------------------------------------
 
 
