@@ -1,6 +1,7 @@
 import base64
 import io
 import json
+import re
 import shutil
 import subprocess
 import tarfile
@@ -10,6 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
+from ops import program
+from ops.box_plan import INSTANCE
+from ops.values import Secret
 from provisioning import bundle, user_data
 from tests.boxes import SPEC, spec
 
@@ -56,3 +60,41 @@ def test_any_value_of_the_spec_reaches_the_box_byte_for_byte():
 def test_cloud_init_itself_accepts_it(tmp_path: Path):
     (tmp_path / "user-data").write_text(user_data.render(SPEC))
     subprocess.run(["cloud-init", "schema", "-c", tmp_path / "user-data"], check=True)
+
+
+STACKS = sorted(path.name.split(".")[1] for path in program.ROOT.glob("Pulumi.*.yaml"))
+GOLDEN = Path(__file__).with_name("golden")
+
+
+def as_reviewed(text: str) -> str:
+    """User-data as a person reads it: packed files by name, the box's own values in full, no digest of the code."""
+    [file] = parsed(text)["write_files"]
+    with tarfile.open(fileobj=io.BytesIO(base64.b64decode(file["content"]))) as tar:
+        names = tar.getnames()
+        packed = tar.extractfile("box.json")
+        assert packed is not None
+        values = json.load(packed)
+    digest = re.search(r"release ([0-9a-f]{16})", text)
+    assert digest is not None
+    told = text.replace(file["content"], "|\n    " + "\n    ".join(names)).replace(digest[1], "DIGEST")
+    return f"{told}\nbox.json: {json.dumps(values, indent=2, sort_keys=True, ensure_ascii=False)}\n"
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_the_user_data_of_each_committed_stack_is_the_reviewed_one(stack: str):
+    """To accept a change: python -m tests.test_user_data"""
+    assert as_reviewed(of_stack(stack)) == (GOLDEN / f"user-data-{stack}.txt").read_text()
+
+
+def of_stack(stack: str) -> str:
+    [given] = [
+        resource.inputs["userData"]
+        for resource in program.record_stack(stack).recording.resources
+        if resource.type == INSTANCE
+    ]
+    return base64.b64decode(given.value if isinstance(given, Secret) else given).decode()
+
+
+if __name__ == "__main__":
+    for name in STACKS:
+        (GOLDEN / f"user-data-{name}.txt").write_text(as_reviewed(of_stack(name)))
