@@ -17,6 +17,7 @@ class Result:
     scenario: Scenario
     seconds: float
     prepared: float  # seconds until its stage stood
+    played: bool = True  # False: its stage did not stand
     error: str = ""
     figures: Figures = field(default_factory=dict)
     logs: dict[str, str] = field(default_factory=dict)
@@ -35,10 +36,10 @@ def play(scenarios: Iterable[Scenario], stages: Stages) -> Iterator[Result]:
 def play_one(known: Scenario, stages: Stages) -> Result:
     """Play one scenario on its stage. Whatever it raises is its failure."""
     began = time.monotonic()
-    ready = began
+    ready, played = began, False
     try:
         with stages.on(known.stage) as stage:
-            ready = time.monotonic()
+            ready, played = time.monotonic(), True
             try:
                 figures = known.play(stage) or {}
             except BaseException:
@@ -52,6 +53,7 @@ def play_one(known: Scenario, stages: Stages) -> Result:
             scenario=known,
             seconds=time.monotonic() - ready,
             prepared=ready - began,
+            played=played,
             error=told or repr(error),
             logs=evidence(stages.box) if stages.box is not None and known.stage is not Stage.STATE else {},
         )

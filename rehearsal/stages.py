@@ -1,5 +1,6 @@
 """The stages: one machine, brought up once by the real engine and kept; scenarios go back to what was kept."""
 
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +14,6 @@ from rehearsal.stack import Stack, opened_stack
 from sandbox import engine, host, parts, session
 from sandbox.disks import GIB
 from sandbox.hardware import MachineSpec
-from sandbox.state import Store
 
 NAME = "rehearse"
 READY, FIRST_BOOT = "ready", "first-boot"
@@ -23,17 +23,20 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Mutation:
-    """A deliberate fault of the box: in `file` of the release, `old` becomes `new`."""
+    """A deliberate fault of the box: in files of the release, one text becomes another. `then`: what puts it in force
+    on a running box (a shell command).
+    """
 
-    file: str
-    old: str
-    new: str
+    edits: tuple[tuple[str, str, str], ...]  # file, old, new
+    then: str = "true"
 
     def script(self, release: str) -> str:
         """Python that changes the release in place, and fails where there is nothing to change."""
         return (
-            f"import pathlib; p = pathlib.Path({release!r}) / {self.file!r}; t = p.read_text(); "
-            f"assert {self.old!r} in t, 'nothing to break'; p.write_text(t.replace({self.old!r}, {self.new!r}))"
+            f"import pathlib; root = pathlib.Path({release!r})\n"
+            f"for file, old, new in {self.edits!r}:\n"
+            "    path = root / file; text = path.read_text(); assert old in text, 'nothing to break: ' + old\n"
+            "    path.write_text(text.replace(old, new))\n"
         )
 
 
@@ -119,23 +122,26 @@ class Stages:
         shutil.rmtree(box.region.inject, ignore_errors=True)
         if label == FIRST_BOOT and self.mutation is not None:
             _break_user_data(box, self.mutation)
+            with images_kept(box):
+                new_system_disk(box)
 
     def _make_first_boot(self, box: Box) -> None:
         """A new system disk and a blank data disk; Docker's store keeps the image, as pulling it is not the subject."""
-        machine = box.store.machine(box.instance_id)
-        images = machine / "images"
-        (machine / "docker").rename(images)
-        new_system_disk(box)
-        shutil.rmtree(machine / "docker")
-        images.rename(machine / "docker")
+        with images_kept(box):
+            new_system_disk(box)
         for part in ("network", "containers"):
-            shutil.rmtree(machine / "docker" / part, ignore_errors=True)
+            shutil.rmtree(box.store.machine(box.instance_id) / "docker" / part, ignore_errors=True)
         blank_disk(box)
         self._keep(FIRST_BOOT)
 
     def _break(self, box: Box) -> None:
         if self.mutation is not None:
-            box.run(f"python3 - <<'EOF'\n{self.mutation.script('/opt/open-webui-box/current')}\nEOF")
+            box.run(
+                f"python3 - <<'EOF'\n{self.mutation.script('/opt/open-webui-box/current')}\nEOF\n"
+                "cp /opt/open-webui-box/current/systemd/* /etc/systemd/system/; systemctl daemon-reload\n"
+                f"{self.mutation.then}"
+            )
+            _break_user_data(box, self.mutation)  # of the machine that a scenario puts in this one's place
 
 
 def _session(name: str, made: parts.Parts, cli: Path) -> Iterator[session.Session]:
@@ -149,8 +155,19 @@ def new_system_disk(box: Box) -> None:
     if known is None:
         raise RuntimeError(f"{box.instance_id} is unknown")
     fields = known.model_dump(include={"hostname", "region_id", "zone_id", "instance_type", "image_id", "private_ip"})
-    user_data = Store(box.store.directory).user_data(box.instance_id).read_bytes()
+    user_data = box.store.user_data(box.instance_id).read_bytes()
     box.region.replace_system_disk(MachineSpec(instance_id=box.instance_id, user_data=user_data, **fields))
+
+
+@contextmanager
+def images_kept(box: Box) -> Iterator[None]:
+    """What Docker has pulled outlives a new system disk: pulling the image again is the subject of few scenarios."""
+    docker = box.store.machine(box.instance_id) / "docker"
+    aside = docker.with_name("images")
+    docker.rename(aside)
+    yield
+    shutil.rmtree(docker)
+    aside.rename(docker)
 
 
 def blank_disk(box: Box) -> None:
@@ -169,11 +186,5 @@ def _break_user_data(box: Box, mutation: Mutation) -> None:
     line = f"- [{release}/open-webui-box, install]"
     if line not in text:
         raise RuntimeError(f"the user-data has no line {line}")
-    script = mutation.script(release).replace("'", "''")
-    path.write_text(text.replace(line, f"- [python3, -c, '{script}']\n{line}"))
-    docker = box.store.machine(box.instance_id) / "docker"
-    aside = docker.with_name("images")
-    docker.rename(aside)
-    new_system_disk(box)
-    shutil.rmtree(docker)
-    aside.rename(docker)
+    script = json.dumps(mutation.script(release))  # a JSON string is one of YAML's
+    path.write_text(text.replace(line, f"- [python3, -c, {script}]\n{line}"))

@@ -22,6 +22,7 @@ WITHOUT_MODEL = (
     "O=$(echo /opt/open-webui-box/programs/ollama-*/bin/ollama); export HOME=/root OLLAMA_HOST=198.18.11.1:11434;"
     f"$O rm house-style {MODEL} >/dev/null 2>&1; test -z \"$($O list | grep -E '^(house-style|tiny):')\""
 )
+ACME = "acme-v02.api.letsencrypt.org"
 LASTING_S = 420  # six attempts with growing pauses take a minute, those of Docker itself more
 
 
@@ -197,18 +198,20 @@ def no_way_out(box: Box) -> Figures:
     return {"seconds to an answered chat": seconds}
 
 
-@scenario("a reboot with no way out of the machine ends with an answered chat", Group.OUTSIDE, spoils=True)
-def reboot_without_way_out(box: Box) -> Figures:
-    """Broken by: a step that fetches what is there already (apt update at each boot, a pull without asking)."""
-    box.region.set_outbound(box.instance_id, allowed=False)
-    try:
-        box.reboot()
-        return {"seconds to an answered chat": box.answers(90)}
-    finally:
-        box.region.set_outbound(box.instance_id, allowed=True)
+@scenario("a reboot while every download site is down ends with an answered chat", Group.OUTSIDE, spoils=True)
+def reboot_while_all_is_down(box: Box) -> Figures:
+    """Broken by: a step that fetches what is there already (apt update at each boot, a pull without asking).
+
+    The cloud's own endpoint is not among them: it is inside the VPC, and a boot needs it for the secrets.
+    """
+    sites = ("ghcr.io", "github.com", "*.githubusercontent.com", "registry.ollama.ai", "*.cloudflarestorage.com")
+    everything = (*sites, "*.debian.org", ACME)
+    box.fail(*(Fault(host=host, kind=Kind.STATUS, status=503) for host in everything))
+    box.reboot()
+    box.wait_until_ready()
+    return {"seconds to an answered chat": box.answers(60)}
 
 
-ACME = "acme-v02.api.letsencrypt.org"
 # The hour, shrunk: the fallback's life, how often Caddy looks. The rest is the box's own configuration.
 SHRUNK = """
 python3 - <<'END'

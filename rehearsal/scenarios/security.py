@@ -159,8 +159,8 @@ for which in admin backend session; do
     docker image inspect $(docker image ls -q) | grep -qaFf /run/rehearsal-needle && tell "the image" $which
     grep -raqFf /run/rehearsal-needle /var/lib/cloud /opt/open-webui-box /etc /tmp /var/log /var/lib/open-webui-box \
         2>/dev/null && tell "a file of the system" $which
-    find / -xdev -type f -perm /o=r -size -2000k \( -path /proc -o -path /usr -o -path /sys \) -prune -o \
-        -xdev -type f -perm /o=r -size -2000k -newer /etc/hostname -print0 2>/dev/null |
+    find / /run /tmp /srv/open-webui -xdev -path /usr -prune -o \
+        -type f -perm /o=r -size -2000k -newer /etc/hostname -print0 2>/dev/null |
         xargs -0 -r grep -laFf /run/rehearsal-needle 2>/dev/null | grep . && tell "a world-readable file" $which
 done
 rm /run/rehearsal-needle
