@@ -35,9 +35,6 @@ types: $(DEV) ## mypy, strict
 unit: $(DEV) ## the tests, with the share of the code that they run
 	.venv/bin/python -m pytest -q --cov --cov-report=term:skip-covered
 
-docs: $(DEV) ## write the documents that are made from the code
-	@.venv/bin/python -m scripts.docs
-
 fmt: $(DEV) ## format, and mend what ruff can mend
 	.venv/bin/ruff format .
 	.venv/bin/ruff check --fix .
