@@ -35,9 +35,10 @@ def run(stack: str, against: str | None, *, as_json: bool) -> int:
         _emit_price(deployment.settings)
     else:
         show.emit(show_changes.comparison(stack, against, changes))
-    broken = sum(finding["level"] == "mandatory" and not finding["allowed"] for finding in current["policies"])
-    if broken:
-        print(f"{broken} mandatory rule(s) broken: see docs/policies.md", file=sys.stderr)
+    broken = [one for one in current["policies"] if one["level"] == "mandatory" and not one["allowed"]]
+    for finding in broken:
+        who = finding["resource"] or "the stack"
+        print(f"policy {finding['rule']} (docs/policies.md): {who} {finding['message']}", file=sys.stderr)
     return 1 if broken else 0
 
 

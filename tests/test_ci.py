@@ -93,7 +93,7 @@ def test_a_change_that_breaks_a_policy_fails_and_is_told(fork, tmp_path):
     git(fork, "commit", "--quiet", "--all", "--message=change")
     status, report = offline(fork, tmp_path / "out")
     assert (status, report["stacks"]["dev"]["status"]) == (1, 1)
-    assert "metadata-needs-token" in report["stacks"]["dev"]["text"]
+    assert "policy metadata-needs-token (docs/policies.md): box-instance" in report["stacks"]["dev"]["text"]
 
 
 def test_a_refused_stack_file_fails_with_its_reasons(fork, tmp_path):

@@ -33,7 +33,7 @@ def read(path: Path) -> dict[str, Any]:
     for name in parts:
         if re.fullmatch(r"[A-Za-z0-9_.-]{1,100}", name) is None:
             raise ReportError(f"{name!r} is not the name of a stack")
-    if re.fullmatch(r"[0-9A-Za-z_./-]{1,200}", base) is None:
+    if re.fullmatch(r"[0-9A-Za-z_./~^-]{1,200}", base) is None:
         raise ReportError(f"{base!r} is not a git revision")
     return {"pull": pull, "base": base, "stacks": parts}
 
