@@ -150,7 +150,7 @@ def test_expired_credentials_say_what_to_do(operator: Operator, monkeypatch: pyt
 
 
 def test_throttling_and_a_busy_service_are_tried_again(operator: Operator):
-    operator.api.faults["DescribePrice"] = [constants.THROTTLED, constants.BUSY, constants.THROTTLED]
+    operator.api.faults["DescribePrice"] = [constants.THROTTLED, constants.BUSY, constants.BROKEN]
     assert operator.run("quote").exit_code == 0
     assert len(operator.api.called("DescribePrice")) == 6
 

@@ -11,6 +11,7 @@ NO_STOCK = Fault(403, "OperationDenied.NoStock", "The requested resource is sold
 FORBIDDEN = Fault(403, "Forbidden.RAM", "User not authorized to operate on the specified resource.")
 THROTTLED = Fault(400, "Throttling.User", "Request was denied due to user flow control.", {"x-acs-retry-after": "20"})
 BUSY = Fault(503, "ServiceUnavailable", "The request has failed due to a temporary failure of the server.")
+BROKEN = Fault(500, "InternalError", "The request processing has failed due to some unknown error.")
 EXPIRED = Fault(403, "InvalidSecurityToken.Expired", "Specified SecurityToken is expired.")
 
 HOURLY = {  # list price per hour: instance type -> USD

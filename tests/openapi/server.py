@@ -1,6 +1,7 @@
 """The HTTP side of the stand-in: takes a request apart, checks it, and asks a region for the answer."""
 
 import json
+import sys
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager
@@ -91,6 +92,16 @@ def _lists(value: Any) -> Any:
     return {key: _lists(item) for key, item in value.items()}
 
 
+class Server(ThreadingHTTPServer):
+    """One that does not mind clients that go away: their pools reset idle connections."""
+
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
+
 @contextmanager
 def serving(api: OpenApi):
     """Serve on a loopback port of its own, which `api.port` then has."""
@@ -130,8 +141,7 @@ def serving(api: OpenApi):
         def log_message(self, *_: Any) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
+    server = Server(("127.0.0.1", 0), Handler)
     api.port = server.server_address[1]
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
