@@ -298,8 +298,18 @@ DEPLOYER: Final = (
         service="oos.aliyuncs.com",
         source='help page "Grant RAM permissions to OOS"',
     ),
+    Extra(
+        what="pay for a subscription; strike it where you have none",
+        actions="bss:PayOrder",
+        source='help page "Create a resource with a specific tag"',
+    ),
 )
 PREVIEWER: Final = (
+    Extra(
+        what="the provider's own question, which site the account is of",
+        actions="bssapi:QueryAvailableInstances",
+        source="connectivity/client.go",
+    ),
     Extra(
         what="find the image, the type and the zone",
         actions="ecs:DescribeImages ecs:DescribeInstanceTypes ecs:DescribeAvailableResource ecs:DescribeZones "
