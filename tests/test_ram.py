@@ -53,7 +53,7 @@ def test_no_action_holds_a_wildcard():
 
 
 def test_the_previewer_only_looks():
-    looking = ("Describe", "Get", "List")
+    looking = ("Describe", "Get", "List", "Query")
     for statement in documents()["previewer.json"]:
         assert [action for action in statement["Action"] if not action.split(":")[1].startswith(looking)] == []
 
