@@ -437,6 +437,11 @@ def test_every_script_that_is_called_exists(path):
     assert [file for file in files if not (ROOT / file).exists()] == []
 
 
+def test_the_page_about_ci_names_every_workflow():
+    page = (ROOT / "docs/ci.md").read_text()
+    assert [path.stem for path in WORKFLOWS if f"\n| {path.stem} |" not in page] == []
+
+
 def test_the_example_for_gitlab_has_the_same_jobs():
     content = yaml.safe_load((ROOT / "ci/gitlab-ci.yml").read_text())
     assert {"test", "offline preview", "comment", "real preview", "deploy dev", "drift dev"} <= content.keys()
