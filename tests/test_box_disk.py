@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from owbox import cloud, disk
-from owbox.base import StepError
+from owbox.base import StepError, TransientError
 
 from tests import boxes
 
@@ -97,15 +97,31 @@ def test_a_disk_used_before_serves_while_the_parameter_store_is_away(tmp_path, m
 
 
 class Machine:
-    """What the disk step asks of the machine; `mounted` is the UUID on the data directory."""
+    """What the disk step runs. `refusing` is how many times growing is refused."""
 
-    def __init__(self, uuid: str, mounted: str | None) -> None:
-        self.uuid, self.mounted = uuid, mounted
+    def __init__(self) -> None:
         self.ran: list[str] = []
+        self.refusing = 0
 
     def run(self, *argv: object) -> str:
         self.ran.append(" ".join(map(str, argv[:2])))
+        if argv[0] == "resize2fs" and self.refusing:
+            self.refusing -= 1
+            raise TransientError("resize2fs: Permission denied to resize filesystem")
         return ""
+
+
+@pytest.fixture
+def machine(tmp_path, monkeypatch):
+    """With the disk attached, ours, and mounted."""
+    found = Machine()
+    (tmp_path / "dev/disk/by-id").mkdir(parents=True)
+    (tmp_path / f"dev/disk/by-id/virtio-{SERIAL}").touch()
+    monkeypatch.setattr(disk, "run", found.run)
+    monkeypatch.setattr(disk, "prepare", lambda *_, **__: "the-uuid")
+    monkeypatch.setattr(disk, "mounted_uuid", lambda _: "the-uuid")
+    monkeypatch.setattr(cloud, "wait_for_parameter", lambda *_, **__: f"d-{SERIAL}\n")
+    return found
 
 
 @pytest.mark.parametrize(
@@ -116,14 +132,11 @@ class Machine:
         ("another", ["systemctl stop", "umount", "mount -o"]),
     ],
 )
-def test_only_the_named_disk_is_mounted_and_nothing_serves_from_another(tmp_path, monkeypatch, mounted, expected):
-    box, machine = boxes.release(tmp_path), Machine("the-uuid", mounted)
-    (tmp_path / "dev/disk/by-id").mkdir(parents=True)
-    (tmp_path / f"dev/disk/by-id/virtio-{SERIAL}").touch()
-    monkeypatch.setattr(disk, "run", machine.run)
-    monkeypatch.setattr(disk, "prepare", lambda *_, **__: "the-uuid")
+def test_only_the_named_disk_is_mounted_and_nothing_serves_from_another(
+    tmp_path, monkeypatch, machine, mounted, expected
+):
+    box = boxes.release(tmp_path)
     monkeypatch.setattr(disk, "mounted_uuid", lambda _: mounted)
-    monkeypatch.setattr(cloud, "wait_for_parameter", lambda *_, **__: f"d-{SERIAL}\n")
     disk.disk(box)
     seen = [line.replace(f" {box.data}", "") for line in machine.ran]
     assert [line for line in seen if not line.startswith(("install", "resize2fs"))] == expected
@@ -131,15 +144,16 @@ def test_only_the_named_disk_is_mounted_and_nothing_serves_from_another(tmp_path
     assert json.loads((box.state / "disk.json").read_text()) == {"id": f"d-{SERIAL}", "uuid": "the-uuid"}
 
 
-def test_the_secret_key_is_made_once(tmp_path, monkeypatch):
-    box, machine = boxes.release(tmp_path), Machine("u", "u")
+def test_a_kernel_that_does_not_grow_a_mounted_file_system_gets_it_unmounted(tmp_path, machine):
+    machine.refusing = 1
+    disk.disk(boxes.release(tmp_path))
+    verbs = [line.split()[0] for line in machine.ran if not line.startswith("install")]
+    assert verbs == ["resize2fs", "systemctl", "umount", "e2fsck", "resize2fs", "mount"]
+
+
+def test_the_secret_key_is_made_once(tmp_path, machine):
+    box = boxes.release(tmp_path)
     (box.data / "secret-key").unlink()
-    (tmp_path / "dev/disk/by-id").mkdir(parents=True)
-    (tmp_path / f"dev/disk/by-id/virtio-{SERIAL}").touch()
-    monkeypatch.setattr(disk, "run", machine.run)
-    monkeypatch.setattr(disk, "prepare", lambda *_, **__: "u")
-    monkeypatch.setattr(disk, "mounted_uuid", lambda _: "u")
-    monkeypatch.setattr(cloud, "wait_for_parameter", lambda *_, **__: f"d-{SERIAL}")
     disk.disk(box)
     first = (box.data / "secret-key").read_text()
     assert len(first) == 64

@@ -212,15 +212,15 @@ def test_the_gate_leaves_its_result_with_the_unit_that_failed_and_its_last_lines
     asked: list[object] = []
 
     def journal(*argv: object) -> str:
-        asked.append(argv[2])
-        return "one\ntwo\n"
+        asked.append(argv[-1])
+        return "one\ntwo\n" if argv[0] == "journalctl" else "the-run\n"
 
     monkeypatch.setattr(ready, "run", journal)
     with pytest.raises(StepError):
         ready.ready(box)
     found = json.loads((box.run / "ready.json").read_text())
     assert (found["ok"], found["unit"], found["reason"]) == (False, "owbox-disk", "owbox-disk: holds ntfs")
-    assert (asked, found["log"]) == (["owbox-disk"], ["one", "two"])
+    assert (asked, found["log"]) == (["owbox-disk", "INVOCATION_ID=the-run"], ["one", "two"])
     assert found["release"] == box.digest
 
 

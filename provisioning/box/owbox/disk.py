@@ -5,7 +5,7 @@ import secrets
 from pathlib import Path
 
 from owbox import cloud, database
-from owbox.base import Box, StepError, run, say, succeeds, wait_for, write
+from owbox.base import Box, StepError, TransientError, run, say, succeeds, wait_for, write
 
 LABEL = "open-webui"
 ATTACHED_S = 600  # how long the cloud may take to attach it after the boot
@@ -56,6 +56,17 @@ def mounted_uuid(box: Box) -> str | None:
     return run("findmnt", "-n", "-o", "UUID", "--mountpoint", box.data).strip()
 
 
+def mount(box: Box, uuid: str) -> None:
+    box.data.mkdir(parents=True, exist_ok=True)
+    run("mount", "-o", "noatime,nosuid,nodev", f"UUID={uuid}", box.data)
+
+
+def unmount(box: Box) -> None:
+    """Whoever runs this starts the services again."""
+    run("systemctl", "stop", "owbox-open-webui", "owbox-ollama", "owbox-caddy")
+    run("umount", box.data)
+
+
 def disk(box: Box) -> None:
     memory = box.state / "disk.json"
     known = json.loads(memory.read_text()) if memory.exists() else {}
@@ -65,13 +76,18 @@ def disk(box: Box) -> None:
     found = wait_for(f"disk {disk_id} to be attached", ATTACHED_S, lambda: device_of(box, disk_id))
     uuid, here = prepare(found, used_before=known.get("id") == disk_id), mounted_uuid(box)
     if here not in (None, uuid):
-        run("systemctl", "stop", "owbox-open-webui", "owbox-ollama", "owbox-caddy")
-        run("umount", box.data)
+        unmount(box)
         here = None
     if here is None:
-        box.data.mkdir(parents=True, exist_ok=True)
-        run("mount", "-o", "noatime,nosuid,nodev", f"UUID={uuid}", box.data)
-    run("resize2fs", found)  # after a resize of the disk; else it changes nothing
+        mount(box, uuid)
+    try:
+        run("resize2fs", found)  # after a resize of the disk; else it changes nothing
+    except TransientError as error:
+        say(f"{error}: growing it unmounted; the services are away for a moment")
+        unmount(box)
+        run("e2fsck", "-f", "-p", found)
+        run("resize2fs", found)
+        mount(box, uuid)
     write(memory, json.dumps({"id": disk_id, "uuid": uuid}))
     for name, owner, mode in (
         ("open-webui", "root", "700"),

@@ -165,6 +165,13 @@ def check(box: Box) -> dict[str, Any]:
     return {"certificate": cert, **measured}
 
 
+def last_lines(unit: str) -> list[str]:
+    """What the unit's last run said, and systemd about it."""
+    run_id = run("systemctl", "show", "-P", "InvocationID", unit).strip()
+    which = [f"_SYSTEMD_INVOCATION_ID={run_id}", "+", f"INVOCATION_ID={run_id}"] if run_id else ["-u", unit]
+    return run("journalctl", "-n", "30", "--no-pager", "-o", "cat", *which).splitlines()
+
+
 def ready(box: Box) -> None:
     """The gate. Its result is a file, whatever it is; a failure names the unit and its last lines."""
     began = time.monotonic()
@@ -174,7 +181,7 @@ def ready(box: Box) -> None:
         result |= {"address": f"https://{box.host}", **check(box), "steps": timeline(box), "ok": True}
     except StepError as error:
         unit = error.unit if isinstance(error, UnitError) else "owbox-ready"
-        log = run("journalctl", "-u", unit, "-n", "30", "--no-pager", "-o", "cat").splitlines()
+        log = last_lines(unit)
         result |= {"ok": False, "unit": unit, "reason": str(error), "log": log}
         raise
     finally:

@@ -179,6 +179,8 @@ def release(box: Box) -> Any:
         served = current(box)
         if served is None or served.release == box.release:
             install(box)
-            booting = bool(units.states("ready")["ready"].get("Job"))
-            return prove(box) if booting else converge(box)
+            if report(box).get("release") != box.digest:  # not yet judged since the machine's start: it is starting
+                start()
+                return prove(box)
+            return converge(box)
         return change(served, box)
