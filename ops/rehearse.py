@@ -40,9 +40,9 @@ def run(
                 _tell(console, result)
     finally:
         write_report(report, results, stages)
-        if keep and session.exists(name):
+        if keep and stages.built:
             console.print(f"the machine is left: python -m ops sandbox shell --name {name}")
-        else:
+        elif stages.built:
             session.down(name)
     failed = sum(not result.passed for result in results)
     if as_json:

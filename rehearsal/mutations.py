@@ -122,8 +122,8 @@ PROGRAM = {
         "        raise ThrottledError(action)",
         "        return False",
     ),
-    "a sold-out instance type": ("sandbox/engine.py", "problems[readable(diagnostic.message)] = None", "pass"),
-    "an exhausted quota": ("sandbox/engine.py", "problems[readable(diagnostic.message)] = None", "pass"),
+    "a sold-out instance type": ("sandbox/engine.py", "found = found or (readable(str(error)),)", "found = ()"),
+    "an exhausted quota": ("sandbox/engine.py", "found = found or (readable(str(error)),)", "found = ()"),
 }
 
 

@@ -71,6 +71,11 @@ class Stages:
         self._clean = stage is Stage.BOX
         yield box
 
+    @property
+    def built(self) -> bool:
+        """Whether there is a sandbox to take down."""
+        return self._opened is not None
+
     def spoil(self) -> None:
         """The next scenario must not play on what this one left."""
         self._clean = False

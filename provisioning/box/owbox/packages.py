@@ -123,8 +123,8 @@ def gpu(box: Box) -> None:
             f"NVIDIA driver {version} is older than {wanted['minimum_driver']}, which Ollama needs: it would drop "
             f"to the CPU. Choose a newer image (instance.image), for instance the official GPU image."
         )
-    held = run("dpkg-query", "-W", "-f", "${db:Status-Abbrev} ${Package}\n", "*nvidia*").splitlines()
-    if names := [line.split()[1] for line in held if line.startswith("ii")]:
+    known = run("dpkg-query", "-W", "-f", "${db:Status-Abbrev} ${Package}\n").splitlines()
+    if names := [line.split()[1] for line in known if line.startswith("ii") and "nvidia" in line]:
         run("apt-mark", "hold", *names)
     if not succeeds("systemctl", "start", "nvidia-persistenced"):
         run("nvidia-smi", "-pm", "1")

@@ -10,14 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from owbox import base
+from owbox import base, docker
 from owbox.base import (
     ADDRESS,
     OLLAMA,
     OPEN_WEBUI,
     Box,
     StepError,
-    TransientError,
     fetch_json,
     full,
     retry,
@@ -210,20 +209,12 @@ def reference(box: Box) -> str:
     return f"{image['registry']}/{image['repository']}@{image['digest']}"
 
 
-def pull(image: str) -> None:
-    try:
-        run("docker", "pull", "-q", image, timeout=3600)
-    except TransientError as error:
-        if "manifest unknown" in str(error):  # a digest does not appear by waiting
-            raise StepError(f"{error}: the registry does not know this digest") from error
-        raise
-
-
 def image(box: Box) -> None:
     """The image by digest, and the network that its container shares with Ollama."""
     if not succeeds("docker", "image", "inspect", reference(box)):
         say(f"pulling {reference(box)}")
-        retry("docker pull", lambda: pull(reference(box)))
+        name, _, digest = reference(box).partition("@")
+        retry("docker pull", lambda: docker.pull(name, digest))
     if not succeeds("docker", "network", "inspect", "owbox"):
         bridge = ["-o", "com.docker.network.bridge.name=owbox0", "--subnet", base.SUBNET, "--gateway", ADDRESS]
         run("docker", "network", "create", *bridge, "owbox")
