@@ -13,6 +13,7 @@ from rehearsal.scenario import Stage, UnmetError
 from rehearsal.stack import Stack, opened_stack
 from sandbox import engine, host, parts, session
 from sandbox.disks import GIB
+from sandbox.engine import EngineError
 from sandbox.hardware import MachineSpec
 
 NAME = "rehearse"
@@ -100,7 +101,7 @@ class Stages:
             self._context = _session(self.name, made, cli)
             current = self._opened = next(self._context)
             self.say("the base: pulumi up")
-            outputs = dict(current.engine.up().outputs)
+            outputs = _up(current)
             if current.instance_id is None:
                 raise RuntimeError("pulumi up made no machine")
             self.box = Box(current, current.instance_id, outputs)
@@ -152,6 +153,17 @@ class Stages:
 def _session(name: str, made: parts.Parts, cli: Path) -> Iterator[session.Session]:
     with session.opened(name, made, cli) as current:
         yield current
+
+
+def _up(current: session.Session) -> dict[str, str]:
+    """The stack's outputs; where the box is not ready, its own reason is the failure's."""
+    try:
+        return dict(current.engine.up().outputs)
+    except EngineError as error:
+        ready = current.status().get("ready", {})
+        log = current.region.logs(current.instance_id) if current.instance_id else ""
+        told = f"{ready.get('unit')}: {ready.get('reason')}\n{log}" if ready else log
+        raise UnmetError(f"no base: {error}\n{told}") from error
 
 
 def new_system_disk(box: Box) -> None:

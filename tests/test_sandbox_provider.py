@@ -577,3 +577,22 @@ def test_the_role_of_the_instance_needs_a_trust_in_ecs(region: Region) -> None:
     assert code(refusal) == "DeleteConflict.Role.Instance"
     region.delete(identity.INSTANCE_ROLE, attachment)
     region.delete(identity.ROLE, role)
+
+
+def test_a_rule_made_while_its_instance_is_being_made_is_in_force_when_it_runs(tmp_path: Path) -> None:
+    class Slow(RecordingHardware):
+        """While the machine is being made, somebody adds a rule; before it is there, it takes none."""
+
+        def create_machine(self, spec):
+            self.broken.add("set_ingress")
+            region.rule(group)
+            self.broken.clear()
+            super().create_machine(spec)
+
+    hardware = Slow()
+    region = Region(tmp_path, hardware)
+    vpc = region.vpc()
+    group = region.group(vpc)
+    region.instance(vswitchId=region.vswitch(vpc), securityGroups=[group])
+    [(_, _, rules)] = [call for call in hardware.calls if call[0] == "set_ingress"]
+    assert [rule.ports for rule in rules] == [(443, 443)]

@@ -73,8 +73,9 @@ def crowd(box: Box, people: int, uploading: int, seconds: float) -> Figures:
     expect(all(person.seconds for person in everybody), "somebody was never answered")
     expect(after < before + (1 << 20), f"memory: {before >> 10} MiB before, {after >> 10} MiB after")
     for person in everybody:
-        kept = {found["id"] for found in person.service.call("GET", "/api/v1/files/")} if person.files else set()
-        expect(set(person.files) <= kept, "an uploaded document is gone")
+        for file_id in person.files:
+            found = person.service.call("GET", f"/api/v1/files/{file_id}")
+            expect(found["id"] == file_id, f"an uploaded document is gone: {file_id}")
     eventually("the last answer", 30, lambda: box.answers(30) or None)
     expect(not box.run("systemctl list-units --failed --plain --no-legend 'owbox-*'").strip(), "a unit failed")
     return {
