@@ -59,7 +59,7 @@ def role_policy(region: str, parameter_names: tuple[str, ...], *, reports_readin
             {
                 "Effect": "Allow",
                 "Action": ["kms:GetSecretValue"],
-                "Resource": [f"acs:kms:{region}:*:secret/*{name}" for name in names],
+                "Resource": [f"acs:kms:{region}:*:secret/{path}{name}" for name in names for path in ("", "*/")],
             },
             *([report] if reports_readiness else []),
         ],
