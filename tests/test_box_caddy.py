@@ -40,17 +40,23 @@ def test_only_port_80_is_used_for_the_challenge_since_443_is_not_open_to_all(tmp
 
 
 def test_other_host_names_are_turned_away(tmp_path):
-    [server] = configuration(tmp_path)["apps"]["http"]["servers"].values()
+    server = configuration(tmp_path)["apps"]["http"]["servers"]["public"]
     ours, others = server["routes"]
     assert ours["match"] == [{"host": ["203.0.113.10"]}]
     assert others["handle"] == [{"handler": "error", "status_code": 421}]
 
 
 def test_uploads_end_at_the_stacks_limit_and_words_are_not_held_back(tmp_path):
-    [server] = configuration(tmp_path)["apps"]["http"]["servers"].values()
+    server = configuration(tmp_path)["apps"]["http"]["servers"]["public"]
     handlers = {handler["handler"]: handler for handler in server["routes"][0]["handle"]}
     assert handlers["request_body"]["max_size"] == 100 * 1024 * 1024
     assert handlers["reverse_proxy"]["flush_interval"] == -1
+
+
+def test_metrics_are_for_this_machine_alone(tmp_path):
+    server = configuration(tmp_path)["apps"]["http"]["servers"]["metrics"]
+    assert server["listen"] == ["127.0.0.1:9101"]
+    assert [route["match"] for route in server["routes"]] == [[{"path": ["/metrics"]}]]
 
 
 @pytest.mark.parametrize("mode", TlsMode)

@@ -2,7 +2,7 @@ import json
 import os
 
 import pytest
-from owbox import cloud, packages, ready, release, units, watch
+from owbox import cloud, metrics, packages, ready, release, units, watch
 from owbox.base import TransientError
 
 from tests import boxes
@@ -16,6 +16,7 @@ def box(tmp_path, monkeypatch):
     monkeypatch.setattr(packages, "driver", list)
     monkeypatch.setattr(watch, "fetch_json", lambda _: {"models": [{"name": "qwen3:8b"}]})
     monkeypatch.setattr(units, "states", lambda *_: {})
+    monkeypatch.setattr(metrics, "fetch_json", lambda _: {"models": []})
     return boxes.release(tmp_path, boxes.spec(metrics_endpoint=HOST))
 
 
@@ -50,6 +51,14 @@ def test_a_box_that_does_not_serve_is_told_as_such(box, told, monkeypatch, modul
     monkeypatch.setattr(module, name, refused)
     watch.watch(box)
     assert value(told) == 0
+
+
+@pytest.mark.parametrize("up", [True, False])
+def test_a_prometheus_on_this_machine_is_told_the_same(box, told, monkeypatch, up):
+    if not up:
+        monkeypatch.setattr(ready, "call", refused)
+    watch.watch(box)
+    assert f"open_webui_ready{{}} {int(up)}" in (box.run / "metrics/metrics").read_text()
 
 
 def test_a_page_that_says_not_ready_is_not_serving(box, told, monkeypatch):

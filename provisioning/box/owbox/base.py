@@ -19,6 +19,7 @@ ADDRESS = "198.18.11.1"  # of our bridge owbox0: benchmark range (RFC 2544), in 
 SUBNET = "198.18.11.0/24"
 OLLAMA = f"http://{ADDRESS}:11434"
 OPEN_WEBUI = "http://127.0.0.1:8080"
+METRICS = "127.0.0.1:9101"
 
 
 class StepError(Exception):

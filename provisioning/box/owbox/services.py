@@ -258,10 +258,24 @@ def caddy_configuration(box: Box) -> dict[str, Any]:
         ],
         "tls_connection_policies": [{"default_sni": host}],  # clients name no bare address
     }
+    told = {"Content-Type": ["text/plain; version=0.0.4"]}
+    metrics = {
+        "listen": [base.METRICS],
+        "automatic_https": {"disable": True},
+        "routes": [
+            {
+                "match": [{"path": ["/metrics"]}],
+                "handle": [
+                    {"handler": "headers", "response": {"set": told}},
+                    {"handler": "file_server", "root": str(box.run / "metrics")},
+                ],
+            }
+        ],
+    }
     return {
         "admin": {"listen": "unix//run/owbox-caddy/admin.sock", "config": {"persist": False}},
         "apps": {
-            "http": {"servers": {"public": server}},
+            "http": {"servers": {"public": server, "metrics": metrics}},
             "tls": {"automation": {"policies": [{"subjects": [host], "issuers": issuers}]}},
             "pki": {"certificate_authorities": {"local": {"install_trust": False}}},
         },

@@ -1,10 +1,13 @@
-"""Each minute: can people use it? Told to CloudMonitor where the stack has alarms; what gave up is started again."""
+"""Each minute: can people use it? Told to Prometheus, and to CloudMonitor where the stack has alarms.
+
+What gave up is started again.
+"""
 
 import json
 import ssl
 import time
 
-from owbox import cloud, packages, ready, release, units
+from owbox import cloud, metrics, packages, ready, release, units
 from owbox.base import OLLAMA, TRANSIENT, Box, StepError, fetch_json, full, request, run, say, write
 
 METRIC = "open_webui_ready"  # the alarm's name for it
@@ -60,6 +63,7 @@ def watch(box: Box) -> None:
     except (StepError, *TRANSIENT) as error:
         reason = str(error)
         say(f"not serving: {reason}")
+    metrics.export(box, up=not reason)
     if host := box.spec["metrics_endpoint"]:
         report(host, 0 if reason else 1)
     if not release.under_way(box):
