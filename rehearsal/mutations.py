@@ -103,9 +103,9 @@ BOX = (
     code("a new machine with the old disk", *NEW_KEY),
     Broken("a disk full during", Mutation(SILENT_PULL)),
     code("a disk grown while", "disk", 'run("resize2fs", found)', "pass"),
-    code("too old for Ollama is refused, and the old", "packages", 'if int(version.split(".")[0]) < ', "if 999 < "),
+    code("driver that is too old for Ollama is refused", "packages", 'if int(version.split(".")[0]) < ', "if 999 < "),
     code("only partly on the GPU", "ready", 'if entry["size_vram"] < entry["size"]:', "if False:"),
-    code("that no process uses", "ready", "        if not used:", "        if False:"),
+    code("that no process uses", "ready", "    if not used:", "    if False:"),
     code("ten people chat", "services", '"flush_interval": -1,', SLOW_IS_BROKEN, RELOAD),
     code("somebody else's is noticed", "ready", "trust = ssl.create_default_context()\n", UNVERIFIED),
 )

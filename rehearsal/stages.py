@@ -1,5 +1,6 @@
 """The stages: one machine, brought up once by the real engine and kept; scenarios go back to what was kept."""
 
+import fcntl
 import json
 import shutil
 from collections.abc import Callable, Iterator
@@ -7,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TextIO
 
 from rehearsal.box import Box
 from rehearsal.scenario import Stage, UnmetError
@@ -15,6 +17,7 @@ from sandbox import engine, host, parts, session
 from sandbox.disks import GIB
 from sandbox.engine import EngineError
 from sandbox.hardware import MachineSpec
+from sandbox.lifecycle import STATE
 
 NAME = "rehearse"
 READY, FIRST_BOOT = "ready", "first-boot"
@@ -49,6 +52,7 @@ class Stages:
         self.mutation: Mutation | None = None
         self.box: Box | None = None
         self._clean = False
+        self._lock: TextIO | None = None  # held until the process ends
         self._opened: session.Session | None = None
         self._context: Iterator[session.Session] | None = None
 
@@ -90,10 +94,20 @@ class Stages:
             if self._context is not None:
                 next(self._context, None)
 
+    def _claim(self) -> None:
+        """Two rehearsals of one name would take each other's machine away."""
+        STATE.mkdir(parents=True, exist_ok=True)
+        self._lock = (STATE / f".{self.name}.lock").open("w")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UnmetError(f"another rehearsal is under way on this host ({self._lock.name})") from None
+
     def _base(self) -> Box:
         if self._opened is not None and self.box is None:
             raise UnmetError("there is no base: its pulumi up failed, see the first scenario")
         if self.box is None:
+            self._claim()
             host.prepare(self.say)
             session.down(self.name)
             cli = engine.find_cli() or engine.build_cli(self.say)
