@@ -6,6 +6,7 @@ from owbox import services
 
 from provisioning.spec import Tls, TlsMode
 from tests import boxes
+from tests.boxes import spec
 
 
 def configuration(tmp_path, mode=TlsMode.IP, domain=None):
@@ -51,6 +52,16 @@ def test_uploads_end_at_the_stacks_limit_and_words_are_not_held_back(tmp_path):
     handlers = {handler["handler"]: handler for handler in server["routes"][0]["handle"]}
     assert handlers["request_body"]["max_size"] == 100 * 1024 * 1024
     assert handlers["reverse_proxy"]["flush_interval"] == -1
+
+
+def test_another_source_of_certificates_needs_a_restart_and_another_upload_limit_does_not(tmp_path):
+    ip, internal = (spec(tls__mode=mode) for mode in (TlsMode.IP, TlsMode.INTERNAL))
+    found = [
+        services.caddy(boxes.release(tmp_path / str(number), of)).environment["OWBOX_ISSUERS"]
+        for number, of in enumerate((ip, internal, spec(limits__upload_mib=1)))
+    ]
+    assert found[0] != found[1]
+    assert found[0] == found[2]
 
 
 def test_metrics_are_for_this_machine_alone(tmp_path):

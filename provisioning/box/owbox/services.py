@@ -147,8 +147,23 @@ def open_webui(box: Box) -> Launch:
     return Launch(argv, {"HOME": "/run", "PATH": "/usr/bin:/bin"}, files)
 
 
+def issuers(box: Box) -> list[dict[str, Any]]:
+    """Where certificates come from, in Caddy's JSON."""
+    spec = box.spec["tls"]
+    acme = {
+        "module": "acme",
+        "ca": spec["acme_directory"],
+        "challenges": {"tls-alpn": {"disabled": True}},  # 443 is open to the allowed networks only, 80 to all
+        **({"email": spec["email"]} if spec["email"] else {}),
+        **({"profile": "shortlived"} if spec["mode"] == "ip" else {}),  # what bare addresses are given
+    }
+    return [{"module": "internal"}] if spec["mode"] == "internal" else [acme, {"module": "internal", "lifetime": "1h"}]
+
+
 def caddy(box: Box) -> Launch:
     state = {"HOME": str(box.data / "caddy"), "XDG_DATA_HOME": str(box.data), "XDG_CONFIG_HOME": str(box.data)}
+    # A reload drops the certificate of an issuer that changed and gets none from the next: other ones need a restart.
+    state["OWBOX_ISSUERS"] = json.dumps(issuers(box))
     return Launch([str(box.program("caddy") / "caddy"), "run", "--config", str(box.run / "caddy.json")], state)
 
 
@@ -222,17 +237,7 @@ def image(box: Box) -> None:
 
 def caddy_configuration(box: Box) -> dict[str, Any]:
     """Caddy's JSON. A fallback certificate lives an hour, so that ACME is tried again within that hour."""
-    spec, host = box.spec["tls"], box.host
-    acme = {
-        "module": "acme",
-        "ca": spec["acme_directory"],
-        "challenges": {"tls-alpn": {"disabled": True}},  # 443 is open to the allowed networks only, 80 to all
-        **({"email": spec["email"]} if spec["email"] else {}),
-        **({"profile": "shortlived"} if spec["mode"] == "ip" else {}),  # what bare addresses are given
-    }
-    issuers = (
-        [{"module": "internal"}] if spec["mode"] == "internal" else [acme, {"module": "internal", "lifetime": "1h"}]
-    )
+    host = box.host
     headers = {
         "Strict-Transport-Security": ["max-age=31536000"],
         "X-Content-Type-Options": ["nosniff"],
@@ -276,7 +281,7 @@ def caddy_configuration(box: Box) -> dict[str, Any]:
         "admin": {"listen": "unix//run/owbox-caddy/admin.sock", "config": {"persist": False}},
         "apps": {
             "http": {"servers": {"public": server, "metrics": metrics}},
-            "tls": {"automation": {"policies": [{"subjects": [host], "issuers": issuers}]}},
+            "tls": {"automation": {"policies": [{"subjects": [host], "issuers": issuers(box)}]}},
             "pki": {"certificate_authorities": {"local": {"install_trust": False}}},
         },
     }
