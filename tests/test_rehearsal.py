@@ -1,6 +1,7 @@
 """The rehearsal's pure parts: what it lists, and what a report makes of results. The scenarios run on the sandbox."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +13,7 @@ from rehearsal.timeline import svg
 
 
 def listed(capsys, *only: str):
-    assert run(listed=True, as_json=True, only=only, keep=False, report=None, everything=False) == 0
+    assert run(listed=True, as_json=True, only=only, keep=False, report=Path("report"), everything=False) == 0
     return json.loads(capsys.readouterr().out)
 
 
@@ -50,7 +51,7 @@ def test_only_narrows_the_list_by_name(capsys):
 
 
 def test_a_name_that_no_scenario_has_is_an_error():
-    assert run(listed=False, as_json=False, only=["no such"], keep=False, report=None, everything=False) == 2
+    assert run(listed=False, as_json=False, only=["no such"], keep=False, report=Path("report"), everything=False) == 2
 
 
 def test_a_scenario_without_a_word_on_what_breaks_it_is_refused(monkeypatch):
