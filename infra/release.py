@@ -1,5 +1,6 @@
 """The gate: puts a BoxSpec on the running instance through Cloud Assistant, and ends when the service answers."""
 
+import asyncio
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from provisioning.spec import BoxSpec
 
 CARRY_S = 60
 MARGIN_S = 900  # beyond the box's own limit: fetching before the switch, and the way back
+AGENT_TRIES, AGENT_S = 12, 15  # how often, and how many seconds apart, until the instance's agent must be connected
 POLL_S = 300  # the provider's own wait on top of the command's time-out, so that the box's answer comes first
 
 
@@ -26,6 +28,17 @@ class ReleaseArgs:
     tags: dict[str, str]
 
 
+async def agent_may_come(failure: pulumi.ErrorHookArgs) -> bool:
+    """Whether to carry again. A machine is Running before its Cloud Assistant agent is connected.
+
+    What is carried cannot fail by itself, so until then this is the reason; the gate is never tried twice.
+    """
+    if failure.failed_operation != "create" or len(failure.errors) >= AGENT_TRIES:
+        return False
+    await asyncio.sleep(AGENT_S)
+    return True
+
+
 class Release(pulumi.ComponentResource):
     """Output `invocation_id`: the id under which Cloud Assistant keeps the output of the release."""
 
@@ -33,10 +46,11 @@ class Release(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: ReleaseArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("openwebui:infra:Release", name, {}, opts)
+        hooks = pulumi.ResourceHookBinding(on_error=[pulumi.ErrorHook(f"{name}-agent", agent_may_come)])
         digest = bundle.build(args.spec).digest
         seen = pulumi.Output.all(*args.revision).apply(" ".join)
         carried = self._run(
-            f"{name}-carry", args, seen, f"carries {digest}", release_command.carry(args.spec), CARRY_S, []
+            f"{name}-carry", args, seen, f"carries {digest}", release_command.carry(args.spec), CARRY_S, [], hooks
         )
         timeout_s = args.spec.limits.ready_s + MARGIN_S
         gate = self._run(
@@ -54,6 +68,7 @@ class Release(pulumi.ComponentResource):
         script: str,
         timeout_s: int,
         after: Sequence[pulumi.Resource],
+        hooks: pulumi.ResourceHookBinding | None = None,
     ) -> alicloud.ecs.EcsInvocation:
         """A command and its one run. Neither can be changed in place: other inputs make new ones."""
         command = alicloud.ecs.Command(
@@ -73,6 +88,7 @@ class Release(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(
                 parent=self,
                 depends_on=after,
+                hooks=hooks,
                 custom_timeouts=pulumi.CustomTimeouts(create=f"{timeout_s + POLL_S}s"),
                 # A failed run stays in state and has no update: the next `up` has to make another one.
                 replace_on_changes=["#initerror"],

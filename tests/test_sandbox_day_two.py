@@ -42,8 +42,9 @@ def status(stack: Driven) -> str:
 
 def test_both_are_added_without_touching_what_serves(stack: Driven) -> None:
     steps = up(stack, alarms=ALARMS, schedule=SCHEDULE)
-    # The role's policy is the only thing there already that changes: the box may report from now on.
-    assert {name for name, step in steps.items() if step != ["create"]} == {"identity-policy"}
+    # The box is told to report from now on, and may: nothing else that was there changes.
+    told = {f"release-{part}" for part in ("carry", "carry-run", "gate", "gate-run")}
+    assert {name for name, step in steps.items() if step != ["create"]} == {"identity-policy", *told}
     assert steps["identity-policy"] == ["update"]
     assert set(stack.preview()) == {"same"}
     assert set(stack.refresh()) == {"same"}

@@ -1,0 +1,58 @@
+"""The gate under the real engine: what no mock runs."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from infra import release
+from sandbox.engine import EngineError
+from sandbox.hardware import CommandResult, HardwareError
+from tests.driven import LEFTOVERS, MARKS, Driven, driven
+from tests.region import RecordingHardware
+
+pytestmark = [*MARKS, *LEFTOVERS]
+
+
+class Machine(RecordingHardware):
+    """Its Cloud Assistant agent does not answer the first `silent` commands."""
+
+    silent = 2
+
+    def run_command(self, instance_id: str, content: bytes, timeout_s: int) -> CommandResult:
+        if self.silent:
+            self.silent -= 1
+            raise HardwareError(f"{instance_id}: the agent is not connected")
+        return super().run_command(instance_id, content, timeout_s)
+
+
+@pytest.fixture
+def machine() -> Machine:
+    return Machine()
+
+
+@pytest.fixture
+def stack(tmp_path: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch) -> Iterator[Driven]:
+    monkeypatch.setattr(release, "AGENT_S", 0)
+    with driven(tmp_path, stack="dev", hardware=machine) as found:
+        yield found
+
+
+def test_an_agent_that_is_not_connected_yet_is_waited_for(stack: Driven, machine: Machine) -> None:
+    stack.up()
+    assert machine.names().count("run_command") == 2
+    assert stack.calls().count("InvokeCommand") == 4
+    stack.up()
+    assert set(stack.steps) == {"release-carry-run"}  # the engine remembers the failed attempts for one more `up`
+    stack.up()
+    assert stack.steps == {}
+
+
+def test_an_agent_that_never_comes_ends_the_up(stack: Driven, machine: Machine) -> None:
+    machine.silent = 10_000
+    with pytest.raises(EngineError):
+        stack.up()
+    assert stack.calls().count("InvokeCommand") == release.AGENT_TRIES
+    machine.silent = 0
+    stack.up()
+    assert machine.names().count("run_command") == 2
