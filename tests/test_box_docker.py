@@ -70,8 +70,12 @@ def test_a_digest_that_the_registry_does_not_know_is_not_waited_for(daemon, stat
         docker.pull(NAME, DIGEST)
 
 
-def test_a_pull_that_says_nothing_any_more_is_given_up(daemon, monkeypatch):
+@pytest.mark.parametrize(("containers", "restarted"), [("", True), ("0123456789ab\n", False)])
+def test_a_pull_that_says_nothing_any_more_is_given_up(daemon, monkeypatch, containers, restarted):
+    ran = []
+    monkeypatch.setattr(docker, "run", lambda *argv: ran.append(argv) or containers)
     monkeypatch.setattr(docker, "STALL_S", 0.2)
     daemon.lines, daemon.hangs = ({"status": "Pulling fs layer"},), True
     with pytest.raises(TransientError, match=r"nothing arrived for 0\.2 s"):
         docker.pull(NAME, DIGEST)
+    assert (("systemctl", "restart", "docker") in ran) is restarted

@@ -5,7 +5,7 @@ import socket
 from http.client import HTTPConnection
 from urllib.parse import urlencode
 
-from owbox.base import StepError, TransientError
+from owbox.base import StepError, TransientError, run
 
 SOCKET = "/run/docker.sock"
 STALL_S = 90  # without a word: a layer that is fetched or unpacked tells its progress several times a second
@@ -26,6 +26,8 @@ def pull(name: str, digest: str) -> None:
                     raise StepError(f"{reason}: the registry does not know {name}@{digest}")
                 raise TransientError(reason)
     except TimeoutError as error:
+        if not run("docker", "ps", "-q"):  # the daemon keeps the dead download, and the next pull would wait for it
+            run("systemctl", "restart", "docker")
         raise TransientError(f"{name}: nothing arrived for {STALL_S} s") from error
     finally:
         daemon.close()
