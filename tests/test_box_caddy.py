@@ -64,6 +64,17 @@ def test_another_source_of_certificates_needs_a_restart_and_another_upload_limit
     assert found[0] == found[2]
 
 
+@pytest.mark.parametrize(("mode", "kept"), [(TlsMode.IP, False), (TlsMode.INTERNAL, True)])
+def test_a_fallback_that_was_kept_does_not_come_before_the_authoritys_certificate(tmp_path, monkeypatch, mode, kept):
+    box = boxes.release(tmp_path, spec(tls__mode=mode))
+    ours, theirs = (box.data / "caddy/certificates" / issuer for issuer in ("local", "acme.example-directory"))
+    for folder in (ours, theirs):
+        folder.mkdir(parents=True)
+    monkeypatch.setattr("os.execve", lambda *_: None)
+    services.become(box, "caddy")
+    assert (ours.exists(), theirs.exists()) == (kept, True)
+
+
 def test_metrics_are_for_this_machine_alone(tmp_path):
     server = configuration(tmp_path)["apps"]["http"]["servers"]["metrics"]
     assert server["listen"] == ["127.0.0.1:9101"]

@@ -185,6 +185,9 @@ def become(box: Box, name: str) -> None:
         write(path, content, 0o400)
     if name == "open-webui":
         subprocess.run(["docker", "rm", "-f", "open-webui"], capture_output=True, check=False)  # left by a hard stop
+    if name == "caddy" and box.spec["tls"]["mode"] != "internal":
+        # Of the certificates that it has kept, Caddy takes the newest: the authority's would wait for its own to age.
+        shutil.rmtree(box.data / "caddy/certificates/local", ignore_errors=True)
     program = shutil.which(launch.argv[0]) or launch.argv[0]
     systemd = {name: value for name, value in os.environ.items() if name == "NOTIFY_SOCKET"}
     environment = {**launch.environment, **systemd, MARK: fingerprint(box, name, launch)}
