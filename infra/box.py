@@ -102,7 +102,7 @@ def _model(choice: ModelChoice, registry: str | None) -> Model:
     has_host = "/" in source and ("." in first or ":" in first)
     if registry is not None and not has_host:
         source = f"{registry}/{source if '/' in source else f'library/{source}'}"
-    return Model(name=choice.name, source=source, modelfile=choice.modelfile)
+    return Model(name=choice.name, source=source, modelfile=choice.modelfile_from(source))
 
 
 def _ollama(settings: Settings) -> Ollama:

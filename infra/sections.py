@@ -3,6 +3,7 @@
 Rules between sections are in rules.py. The descriptions end up in error messages and in the configuration reference.
 """
 
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
@@ -277,6 +278,9 @@ class DataDisk(Disk):
     snapshots: Snapshots | None = Field(None, description="the snapshot schedule, as in {hours: [3], keepDays: 30}")
 
 
+_FROM = re.compile(r"(?P<from>^[ \t]*FROM[ \t]+)(?P<name>\S+)(?=\s*$)", re.IGNORECASE | re.MULTILINE)
+
+
 class ModelChoice(Section):
     """A model: one that Ollama pulls, or one made from a Modelfile."""
 
@@ -300,11 +304,12 @@ class ModelChoice(Section):
     @property
     def base(self) -> str | None:
         """The model behind a Modelfile's FROM; None where there is none."""
-        for line in (self.modelfile or "").splitlines():
-            words = line.split()
-            if len(words) == 2 and words[0].upper() == "FROM":
-                return words[1]
-        return None
+        found = _FROM.search(self.modelfile or "")
+        return found["name"] if found else None
+
+    def modelfile_from(self, base: str) -> str | None:
+        """The Modelfile's text with another model behind FROM: a mirror has the base under a name of its own."""
+        return self.modelfile and _FROM.sub(lambda found: found["from"] + base, self.modelfile, count=1)
 
 
 def _model_choice(value: Any) -> Any:

@@ -80,6 +80,15 @@ def test_a_modelfiles_base_is_what_is_pulled():
     assert (made.ollama.models[0].name, made.ollama.models[0].source) == ("house-style", "qwen3:8b")
 
 
+def test_a_modelfile_is_made_from_the_mirrors_base():
+    text = "# FROM here\r\n  from qwen3:8b \r\nSYSTEM FROM qwen3:8b you know."
+    [made] = spec(
+        mirrors={"models": "models.example.com"}, models=[{"name": "house-style", "modelfile": text}]
+    ).ollama.models
+    assert made.source == "models.example.com/library/qwen3:8b"
+    assert made.modelfile == text.replace("qwen3:8b ", f"{made.source} ", 1)
+
+
 @pytest.mark.parametrize(
     ("type_name", "count", "module"),
     [

@@ -82,7 +82,7 @@ def as_reviewed(text: str) -> str:
 
 @pytest.mark.parametrize("stack", STACKS)
 def test_the_user_data_of_each_committed_stack_is_the_reviewed_one(stack: str):
-    """To accept a change: python -m tests.test_user_data"""
+    """To accept a change: PYTHONPATH=provisioning/box python -m tests.test_user_data"""
     assert as_reviewed(of_stack(stack)) == (GOLDEN / f"user-data-{stack}.txt").read_text()
 
 

@@ -6,6 +6,7 @@ import subprocess
 import time
 from typing import Any
 
+from owbox import layers
 from owbox.base import OLLAMA, Box, HttpError, StepError, TransientError, fetch_json, full, request, retry, say, write
 
 HOPELESS = ("file does not exist", "invalid model name", "no space left", "not found")
@@ -55,7 +56,7 @@ def pull_once(name: str, progress: Progress) -> None:
     raise TransientError("the pull ended without success")
 
 
-def pull(name: str) -> None:
+def pull(box: Box, name: str) -> None:
     progress = Progress(name)
 
     def attempt() -> None:
@@ -63,6 +64,8 @@ def pull(name: str) -> None:
             try:
                 return pull_once(name, progress)
             except (TransientError, OSError) as error:
+                if layers.NO_REDIRECT in str(error) and layers.bring(box, name):
+                    continue
                 if any(words in str(error) for words in HOPELESS):
                     raise StepError(f"model {name}: {error}") from error
                 if not progress.moved():
@@ -100,7 +103,7 @@ def models(box: Box) -> None:
         if full(name) in have and made.get(name, "") == mark:
             continue
         if full(source) not in have:
-            pull(source)
+            pull(box, source)
         if text:
             create(box, model)
         elif full(source) != full(name):
