@@ -148,7 +148,7 @@ def mirror(
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
-    """Bring Ollama, Caddy and Open WebUI into a bucket of the region, and point the stack at it."""
+    """Bring all that the box downloads into a bucket of its region, and point the stack at it."""
     from ops.mirror import run
 
     raise typer.Exit(run(stack, bucket, source, public=public, yes=yes, as_json=as_json))

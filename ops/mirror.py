@@ -1,4 +1,4 @@
-"""`ops mirror`: bring archives and image of a box into a bucket of its region, verified, and point the stack at it."""
+"""`ops mirror`: bring all that a box downloads into a bucket of its region, verified, and point the stack at it."""
 
 import hashlib
 import tempfile

@@ -1,11 +1,11 @@
 """What a box downloads, as objects of one bucket that answers like the hubs do.
 
 The bucket is a set of files with the hubs' own paths: `/OWNER/REPOSITORY/releases/download/…` for the archives, and
-`/v2/NAME/manifests/…`, `/v2/NAME/blobs/…` for the image, which is all that a pull asks a registry for. So the one host
-serves as `githubReleases` and `registry` of the stack's mirrors, without any server.
+`/v2/NAME/manifests/…`, `/v2/NAME/blobs/…` for the image and the models, which is all that a pull asks a registry for.
+So the one host serves as `githubReleases`, `registry` and `models` of the stack's mirrors, without any server.
 
-Models cannot come from there: Ollama (server/download.go, to 0.32) takes a blob only from the `Location` of the answer,
-and OSS answers with the blob itself; its redirection rules refuse addresses of the internal network.
+Ollama itself takes a blob only from the `Location` of the answer, and OSS answers with the blob: the box puts a model's
+layers into Ollama's store (provisioning/box/owbox/layers.py).
 """
 
 from collections.abc import Iterator
@@ -38,20 +38,28 @@ class Content:
 def contents(spec: BoxSpec) -> Iterator[Content]:
     """Every object for a box; asks the registries for manifests. Raises RegistryError.
 
-    Manifests come after the blobs that they name: a bucket that is half filled never answers with half an image.
+    Manifests come after the blobs that they name: a bucket that is half filled never answers with half a model.
     """
     for artifact in (spec.ollama.archive, spec.caddy):
         yield _file(artifact)
     image = spec.open_webui.image
     yield from _image(Reference(image.registry, image.repository, image.digest))
+    for model in _models(spec):
+        if model.host == registry.MODELS:
+            yield from _pulled(model, Registry(model.host).manifest(model.repository, model.target))
     yield Content(key=PING, media_type="application/json", sha256=None, size=2, inline=b"{}")
 
 
 def not_mirrored(spec: BoxSpec) -> list[dict[str, str]]:
     """What the box still fetches from elsewhere, and why."""
-    why = "Ollama pulls only from registries that redirect to a blob, which a bucket does not: set mirrors.models"
-    sources = dict.fromkeys(model.source for model in (*spec.ollama.models, spec.ollama.embedding_model))
-    found = [{"what": f"model {source}", "why": why} for source in sources]
+    found = [
+        {
+            "what": f"model {model.host}/{model.repository}:{model.target}",
+            "why": f"its name leads to {model.host}, whatever mirrors say",
+        }
+        for model in _models(spec)
+        if model.host != registry.MODELS
+    ]
     found.append({"what": "packages of the distribution", "why": "set mirrors.apt; ECS images have one of the region"})
     if spec.tls.mode.value != "internal":
         found.append(
@@ -60,9 +68,15 @@ def not_mirrored(spec: BoxSpec) -> list[dict[str, str]]:
     return found
 
 
+def _models(spec: BoxSpec) -> list[Reference]:
+    """Each once: chat models, the bases of Modelfiles, the embedding model."""
+    sources = (model.source for model in (*spec.ollama.models, spec.ollama.embedding_model))
+    return list(dict.fromkeys(registry.model_reference(source) for source in sources))
+
+
 def mirrors(host: str) -> dict[str, Any]:
     """The keys of `open-webui:mirrors` that lead to the bucket."""
-    return {"githubReleases": [f"https://{host}"], "registry": host}
+    return {"githubReleases": [f"https://{host}"], "registry": host, "models": host}
 
 
 def _file(artifact: Artifact) -> Content:

@@ -14,7 +14,7 @@ from ops.program import ROOT
 from ops.registry import Reference, model_reference
 from provisioning.spec import BoxSpec
 from tests.openapi import mirrors
-from tests.openapi.hub import INDEX, Hub
+from tests.openapi.hub import DOCKER, INDEX, Hub
 from tests.openapi.operator import Operator
 from tests.openapi.oss import Oss
 
@@ -36,9 +36,12 @@ def test_everything_pinned_arrives_with_its_bytes_and_type(operator: Operator, h
     assert result.exit_code == 0, result.stderr
     contents = {key: stored.content for key, stored in store.objects.items()}
     for path, content in {**hub.blobs, **hub.files}.items():
-        if content != b"arm" and not content.startswith(b'{"layers": 1}') and "/library/" not in path:
+        if content != b"arm" and not content.startswith(b'{"layers": 1}'):
             assert contents[path.removeprefix("/")] == content
     assert b"arm" not in contents.values()
+    manifest = store.objects["v2/library/qwen3/manifests/8b"]
+    assert manifest.headers["Content-Type"] == DOCKER
+    assert manifest.content == hub.manifests["/v2/library/qwen3/manifests/8b"][1]
     index = next(path for path, (media_type, _) in hub.manifests.items() if media_type == INDEX)
     assert store.objects[index.removeprefix("/")].headers["Content-Type"] == INDEX
     assert store.objects[index.removeprefix("/")].content == hub.manifests[index][1]
@@ -68,7 +71,8 @@ def test_the_stack_file_then_leads_to_the_bucket_and_is_valid(operator: Operator
     spec = box_spec(stack_settings.load("dev"))
     assert spec.ollama.archive.urls[0].startswith(f"https://{mirrors.HOST}/ollama/ollama/releases/download/v")
     assert spec.open_webui.image.registry == mirrors.HOST
-    assert spec.ollama.models[0].source == "qwen3:8b"
+    assert spec.ollama.models[0].source == f"{mirrors.HOST}/library/qwen3:8b"
+    assert spec.ollama.embedding_model.source.startswith(f"{mirrors.HOST}/library/")
 
 
 @pytest.mark.usefixtures("hub")
@@ -81,6 +85,17 @@ def test_what_the_box_will_ask_is_what_was_stored(operator: Operator, store: Oss
     image = spec.open_webui.image
     assert image.registry == mirrors.HOST
     assert any(key.startswith(f"v2/{image.repository}/manifests/sha256:") for key in keys)
+    for model in (*spec.ollama.models, spec.ollama.embedding_model):
+        assert model_reference(model.source).path in keys
+
+
+@pytest.mark.usefixtures("hub")
+def test_the_base_of_a_modelfile_is_mirrored_and_the_modelfile_leads_there(operator: Operator, store: Oss):
+    operator.write_stack(models=[{"name": "house", "modelfile": "FROM qwen3:8b\nSYSTEM Be brief."}])
+    operator.run("mirror", mirrors.BUCKET, "--yes")
+    [house] = box_spec(stack_settings.load("dev")).ollama.models
+    assert house.modelfile == f"FROM {mirrors.HOST}/library/qwen3:8b\nSYSTEM Be brief."
+    assert model_reference(house.source).path in store.objects
 
 
 @pytest.mark.usefixtures("hub")
@@ -133,10 +148,10 @@ def test_a_bucket_that_does_not_exist_is_told_before_anything_is_downloaded(oper
 
 @pytest.mark.usefixtures("hub", "store")
 def test_what_stays_elsewhere_is_named(operator: Operator):
+    operator.write_stack(models=["qwen3:8b", {"name": "q", "source": "modelscope.cn/Qwen/Qwen3-8B-GGUF"}])
     document = json.loads(operator.run("mirror", mirrors.BUCKET, "--yes", "--json").stdout)
     assert [entry["what"] for entry in document["notMirrored"]] == [
-        "model qwen3:8b",
-        "model nomic-embed-text:v1.5",
+        "model modelscope.cn/Qwen/Qwen3-8B-GGUF:latest",
         "packages of the distribution",
         "the certificate",
     ]
