@@ -11,10 +11,9 @@ from typing import Annotated
 import typer
 
 from ops import cloud_cli, sandbox_cli
-from ops.options import Json, Stack
+from ops.options import Endpoints, Json, Stack
 
 app = typer.Typer(
-    help="What an operator runs around `pulumi up`.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -25,8 +24,8 @@ app.add_typer(sandbox_cli.app, name="sandbox")
 
 
 @app.callback()
-def _several_commands() -> None:
-    """Without it, Typer would take the only command for the program itself."""
+def _for_all(endpoint: Endpoints = None) -> None:
+    """What an operator runs around `pulumi up`."""
 
 
 @app.command()

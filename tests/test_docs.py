@@ -94,6 +94,8 @@ def test_every_make_target_exists(path):
 
 def known(command: Any, words: list[str]) -> bool:
     """Whether the words are a command of `python -m ops`, with options that it has."""
+    while words and words[0] in {option for parameter in command.params for option in parameter.opts}:
+        words = words[2:]  # of the program itself, each with a value
     while words and hasattr(command, "commands") and words[0] in command.commands:
         command, words = command.commands[words[0]], words[1:]
     if hasattr(command, "commands"):

@@ -180,6 +180,23 @@ def test_a_service_out_of_reach_is_told_with_its_fix(operator: Operator, monkeyp
     assert "HTTPS_PROXY" in result.stderr
 
 
+def test_an_address_given_for_one_command_goes_before_the_environments(
+    operator: Operator, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("ALIBABA_CLOUD_ENDPOINT_ECS", "http://127.0.0.1:9")
+    address = f"http://127.0.0.1:{operator.api.port}"
+    assert operator.run("--endpoint", f"ecs={address}", "--endpoint", f"bss={address}", "quote").exit_code == 0
+    assert operator.api.called("DescribePrice")
+
+
+@pytest.mark.parametrize("given", ["https://ecs.example.com", "slb=https://slb.example.com", "ecs=", "ecs=https://a/b"])
+def test_an_address_without_its_service_is_refused(operator: Operator, given: str):
+    result = operator.run("--endpoint", given, "quote")
+    assert result.exit_code == 2
+    assert "SERVICE=ADDRESS" in result.stderr
+    assert operator.api.received == []
+
+
 def test_no_credentials_are_told_with_exit_status_2(operator: Operator, monkeypatch: pytest.MonkeyPatch):
     operators.sign_in(monkeypatch, None, None, None)
     monkeypatch.setenv("HOME", str(operator.root))
