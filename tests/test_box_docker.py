@@ -72,8 +72,13 @@ def test_a_digest_that_the_registry_does_not_know_is_not_waited_for(daemon, stat
 
 @pytest.mark.parametrize(("containers", "restarted"), [("", True), ("0123456789ab\n", False)])
 def test_a_pull_that_says_nothing_any_more_is_given_up(daemon, monkeypatch, containers, restarted):
-    ran = []
-    monkeypatch.setattr(docker, "run", lambda *argv: ran.append(argv) or containers)
+    ran: list[tuple[object, ...]] = []
+
+    def run(*argv: object) -> str:
+        ran.append(argv)
+        return containers
+
+    monkeypatch.setattr(docker, "run", run)
     monkeypatch.setattr(docker, "STALL_S", 0.2)
     daemon.lines, daemon.hangs = ({"status": "Pulling fs layer"},), True
     with pytest.raises(TransientError, match=r"nothing arrived for 0\.2 s"):
