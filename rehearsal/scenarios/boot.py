@@ -99,7 +99,6 @@ def reboot_in(unit: str) -> None:
         f"a reboot in the middle of {unit} ends ready",
         Group.BOOT,
         Stage.FIRST_BOOT,
-        quick=unit == "models",
         broken_by=f"Broken by: {UNITS[unit]}.",
     )
     def play(box: Box) -> Figures:

@@ -65,7 +65,7 @@ def attached_late(box: Box) -> None:
     box.wait_until_ready()
 
 
-@scenario("a blank disk where this box's data was is refused, not formatted", Group.DISK, quick=True, spoils=True)
+@scenario("a blank disk where this box's data was is refused, not formatted", Group.DISK, spoils=True)
 def blank_where_data_was(box: Box) -> Figures:
     """Broken by: `used_before` taken from disk.prepare: people would find an empty service and no reason."""
     box.region.stop_machine(box.instance_id)
@@ -102,7 +102,7 @@ def new_machine_old_disk(box: Box) -> Figures:
     return {"seconds to an answered chat": seconds}
 
 
-@scenario("a disk full during a model pull is told, and everything else goes on", Group.DISK, quick=True, spoils=True)
+@scenario("a disk full during a model pull is told, and everything else goes on", Group.DISK, quick=True)
 def full(box: Box) -> Figures:
     """Broken by: models.pull_once that does not read `error` lines and takes the stream's end for success."""
     box.run(WITHOUT_MODEL)

@@ -85,7 +85,6 @@ def no_gpu(box: Box) -> Figures:
 @scenario(
     "a model that is only partly on the GPU is refused, and the old release serves on",
     Group.GPU,
-    quick=True,
     spoils=True,
 )
 def partly(box: Box) -> Figures:

@@ -90,7 +90,7 @@ def crowd(box: Box, people: int, uploading: int, seconds: float) -> Figures:
     }
 
 
-@scenario("ten people chat at once for ten seconds and everybody is answered", Group.LOAD, quick=True, spoils=True)
+@scenario("ten people chat at once for ten seconds and everybody is answered", Group.LOAD, quick=True)
 def ten(box: Box) -> Figures:
     """Broken by: OLLAMA_MAX_QUEUE=1 in services.ollama, or a Caddy that buffers."""
     return crowd(box, 10, 2, 10)

@@ -184,7 +184,7 @@ def model_unknown(box: Box) -> None:
     expect(box.step("models")[0] == 0, "it does not recover")
 
 
-@scenario("chat and documents work with no way out of the machine", Group.OUTSIDE, quick=True, spoils=True)
+@scenario("chat and documents work with no way out of the machine", Group.OUTSIDE, quick=True)
 def no_way_out(box: Box) -> Figures:
     """Broken by: OFFLINE_MODE, OLLAMA_NO_CLOUD or RAG_EMBEDDING_ENGINE=ollama taken from services.py."""
     from rehearsal.scenarios.keepsake import Keepsake  # noqa: PLC0415

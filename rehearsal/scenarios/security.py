@@ -216,7 +216,6 @@ def headers(box: Box) -> None:
     "guessing a password is slowed down: the sixteenth attempt is refused unread",
     Group.SECURITY,
     quick=True,
-    spoils=True,
 )
 def rate_limit(box: Box) -> Figures:
     """Broken by: another release of Open WebUI without its limit, or several workers (each counts for itself)."""
