@@ -71,7 +71,9 @@ def test_a_digest_that_the_registry_does_not_know_is_not_waited_for(daemon, stat
 
 
 @pytest.mark.parametrize(("containers", "restarted"), [("", True), ("0123456789ab\n", False)])
-def test_a_pull_that_says_nothing_any_more_is_given_up(daemon, monkeypatch, containers, restarted):
+def test_a_pull_that_says_nothing_any_more_is_given_up(
+    daemon: Daemon, monkeypatch: pytest.MonkeyPatch, containers: str, restarted: bool
+):
     ran: list[tuple[object, ...]] = []
 
     def run(*argv: object) -> str:
