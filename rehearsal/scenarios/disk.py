@@ -10,7 +10,7 @@ from rehearsal.scenario import Figures, Group, Stage, expect, scenario
 from rehearsal.scenarios.keepsake import Keepsake
 from rehearsal.scenarios.outside import WITHOUT_MODEL
 from rehearsal.stages import blank_disk, images_kept, new_system_disk
-from sandbox.services.origins import GHCR_BLOBS, OLLAMA_BLOBS
+from sandbox.services.origins import BACKEND_MODEL, GHCR_BLOBS, OLLAMA_BLOBS
 
 FOREIGN = {
     "a file system of somebody else's": ("mkfs.ext4", "-q", "-F", "-L", "payroll"),
@@ -110,9 +110,7 @@ def full(box: Box) -> Figures:
     code, journal = box.step("models")
     expect(code != 0, f"the pull ended well on a full disk: {journal}")
     expect("no space left" in journal, f"the reason is not told: {journal}")
-    service = box.service()
-    backend = next(model for model in service.models() if not model.endswith(":latest"))
-    expect("blue" in service.chat(backend, "blue")[0], "the other model does not answer")
+    expect("blue" in box.service().chat(BACKEND_MODEL, "blue")[0], "the other model does not answer")
     box.run("rm /srv/open-webui/filler")
     expect(box.step("models")[0] == 0, "it does not go on once there is space")
     box.run("systemctl restart owbox-ready", 120)
