@@ -24,7 +24,8 @@ mv /var/lib/open-webui-box/{digest}.new /var/lib/open-webui-box/{digest}.half
 """
 
 # Unpacked beside and renamed: a directory with a release's name is complete. The release itself runs as a unit of its
-# own, so that it survives the agent, which may be restarted, and the command's time-out.
+# own, so that it survives the agent, which may be restarted, and the command's time-out; of type oneshot, since being
+# stopped (a reboot) would count as success for any other.
 RELEASE = """\
 #!/bin/sh
 # {name}, release {digest}
@@ -43,7 +44,7 @@ if not target.exists():
     beside.rename(target)
 half.unlink(missing_ok=True)
 EOF
-exec systemd-run --quiet --collect --wait --pipe --property=SyslogIdentifier=owbox-release \\
+exec systemd-run --quiet --collect --wait --pipe --service-type=oneshot --property=SyslogIdentifier=owbox-release \\
 	{target}/open-webui-box release
 """
 

@@ -5,6 +5,7 @@ import stat
 import subprocess
 import time
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 
 from sandbox import disks
@@ -17,6 +18,7 @@ from sandbox.state import Store
 
 AGENT_DEADLINE_S = 60.0  # until the machine can run commands at all
 HOTPLUG_DEADLINE_S = 30.0
+INTERRUPTED = -2  # the machine went down under the command
 TIMED_OUT = 124  # as timeout(1) says it
 OUTPUT_LIMIT = 24 * 1024  # bytes of output that Cloud Assistant keeps, the last ones
 
@@ -53,13 +55,20 @@ def run_command(store: Store, instance_id: str, content: bytes, timeout_s: int) 
     done = subprocess.run(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
     )
-    if leader(store, instance_id) == first:
-        script.unlink(missing_ok=True)
+    if leader(store, instance_id) != first or _stopping(prefix):  # for systemd-run a unit that was stopped did well
+        return CommandResult(exit_code=INTERRUPTED, output=done.stdout[-OUTPUT_LIMIT:].decode(errors="replace"))
+    script.unlink(missing_ok=True)
     over = time.monotonic() - started >= timeout_s and done.returncode != 0
     return CommandResult(
         exit_code=TIMED_OUT if over else done.returncode,
         output=done.stdout[-OUTPUT_LIMIT:].decode(errors="replace"),
     )
+
+
+def _stopping(prefix: Sequence[str]) -> bool:
+    """Whether the machine is shutting down, or gone."""
+    state = subprocess.run([*prefix, "systemctl", "is-system-running"], capture_output=True, text=True, check=False)
+    return state.stdout.strip() in {"stopping", ""}
 
 
 def shell(store: Store, instance_id: str) -> int:

@@ -54,6 +54,13 @@ def test_the_two_halves_make_the_release_and_its_exit_status_is_the_commands(mac
     assert not list((tmp_path / "var").iterdir())
 
 
+def test_a_release_that_a_reboot_stops_has_failed(machine, tmp_path):
+    """Being stopped is success for systemd, but for this type."""
+    machine("carry")
+    machine("release")
+    assert "--service-type=oneshot" in (tmp_path / "ran").read_text().split()
+
+
 def test_a_second_half_alone_says_what_is_missing(machine):
     done = machine("release")
     assert done.returncode == 1
