@@ -1,0 +1,260 @@
+"""Changes of a stack that people use, through real `up`s: in place, rolled back, interrupted, restored."""
+
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from rehearsal.scenarios.keepsake import Keepsake
+from rehearsal.service import Service, eventually
+from sandbox import disks, engine, host, parts, session
+from sandbox.engine import EngineError
+from sandbox.parts import Image, Parts
+from sandbox.session import Session
+from tests.sandbox.changing import Changing, Cut, Times
+
+NAME, BESIDE = "daytwo", "daytwonew"
+SNAPSHOT = "s-daytwo00000000000000"
+MODELS = ["tiny", {"name": "house-style", "modelfile": "FROM tiny\nSYSTEM Answer in one sentence.\n"}]
+MODEL_HOSTS = ("registry.ollama.ai", ".r2.cloudflarestorage.com")
+TIMES = Times(Path(os.environ.get("REPORT", "report")) / "day-two.json")
+pytestmark = [
+    pytest.mark.sandbox,
+    # The Automation API leaves event loops and sockets to the garbage collector.
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+
+@pytest.fixture(scope="module")
+def built() -> Parts:
+    host.prepare(print)
+    return parts.build()
+
+
+@pytest.fixture(scope="module")
+def following(built: Parts) -> Image:
+    return parts.next_image(built)
+
+
+@pytest.fixture(scope="module")
+def opened(built: Parts) -> Iterator[Session]:
+    session.down(NAME)
+    try:
+        with session.opened(NAME, built, engine.find_cli() or engine.build_cli(print)) as made:
+            yield made
+    finally:
+        session.down(NAME)
+
+
+@pytest.fixture
+def beside(built: Parts) -> Iterator[Session]:
+    """Another region, in which the stack has never been."""
+    session.down(BESIDE)
+    try:
+        with session.opened(BESIDE, built, engine.find_cli() or engine.build_cli(print)) as made:
+            yield made
+    finally:
+        session.down(BESIDE)
+
+
+@pytest.fixture(scope="module")
+def stack(opened: Session) -> Changing:
+    return Changing(opened)
+
+
+@pytest.fixture(scope="module")
+def keepsake(stack: Changing) -> Keepsake:
+    return Keepsake.leave(stack.box)
+
+
+def reference(image: Image) -> str:
+    return f"{image.reference}@{image.digest}"
+
+
+def refused(stack: Changing, what: str, **sections: object) -> str:
+    """An `up` that fails; the reason, as the release command printed it."""
+    began = time.monotonic()
+    with stack.probed() as cut, pytest.raises(EngineError, match="Failed"):
+        stack.configured(**sections).up()
+    TIMES.keep(what, cut, began)
+    return stack.release_log()
+
+
+def test_a_model_more_restarts_nothing_and_fetches_only_itself(stack, keepsake):
+    before, began = stack.seen(), time.monotonic()
+    TIMES.keep("model added", cut := stack.up(models=[*MODELS, "tiny2"]), began)
+    after = stack.seen()
+    assert after.restarted_since(before) == set()
+    assert after.boot == before.boot
+    assert after.release != before.release
+    assert all(host.endswith(MODEL_HOSTS) for host in stack.fetched()), stack.fetched()
+    assert cut.down == 0, cut.reasons
+    assert stack.box.service().chat("tiny2:latest", "Say hello.", max_tokens=8)[0].strip()
+
+
+def test_an_environment_variable_restarts_open_webui_alone_and_fetches_nothing(stack, keepsake):
+    before, began = stack.seen(), time.monotonic()
+    TIMES.keep("environment variable", stack.up(openWebui={"environment": {"WEBUI_NAME": "Lighthouse"}}), began)
+    after = stack.seen()
+    assert after.restarted_since(before) == {"open-webui"}
+    assert after.boot == before.boot
+    assert stack.fetched() == set()
+    assert "Lighthouse" in stack.box.service().call("GET", "/api/config")["name"]
+    keepsake.check(stack.box)
+
+
+def test_a_longer_context_restarts_ollama_alone(stack, keepsake):
+    before, began = stack.seen(), time.monotonic()
+    TIMES.keep("context length", stack.up(ollama={"contextLength": 2048}), began)
+    after = stack.seen()
+    assert after.restarted_since(before) == {"ollama"}
+    assert after.boot == before.boot
+    assert stack.fetched() == set()
+    assert stack.box.answers() < 30
+
+
+def test_the_box_tells_a_prometheus_beside_it(stack, keepsake):
+    told = stack.box.run("systemctl start owbox-watch && curl -sSf http://127.0.0.1:9101/metrics")
+    assert "open_webui_ready{} 1" in told
+    assert 'open_webui_step_seconds{step="models"}' in told
+    assert 'open_webui_model_bytes{model="tiny:latest"}' in told
+
+
+def test_a_digest_that_no_registry_has_changes_nothing(stack, keepsake, following):
+    before = stack.seen()
+    nowhere = f"{following.reference}@sha256:{'0' * 64}"
+    assert "the registry does not know" in refused(stack, "no such digest", openWebui={"image": nowhere})
+    assert stack.seen() == before
+    keepsake.check(stack.box)
+    assert stack.box.answers() < 30
+
+
+def test_a_model_that_does_not_exist_is_taken_back(stack, keepsake):
+    before = stack.seen()
+    reason = refused(stack, "no such model", models=[*MODELS, "no-such-model"])
+    assert "no-such-model" in reason
+    assert f"Release {before.release} serves again" in reason
+    assert stack.seen() == before
+    keepsake.check(stack.box)
+    assert stack.box.answers() < 30
+
+
+def test_a_version_that_crashes_at_start_is_taken_back_with_its_database(stack, keepsake, following):
+    """It crashes after it has migrated the database, which the version before could not read."""
+    before = stack.seen()
+    crashing = {"image": reference(following), "environment": {"VECTOR_DB": "none-such"}}
+    reason = refused(stack, "crash at start", openWebui=crashing)
+    assert "owbox-open-webui" in reason
+    assert "none-such" in reason
+    assert f"Release {before.release} serves again" in reason
+    after = stack.seen()
+    assert (after.image, after.release, after.boot) == (before.image, before.release, before.boot)
+    assert after.restarted_since(before) == {"open-webui"}
+    keepsake.check(stack.box)
+    assert stack.box.answers() < 30
+
+
+def under_way(stack: Changing) -> None:
+    """Wait until the release has stopped what served, and starts the new one."""
+    script = "test -s /var/lib/open-webui-box/release.json && ls /srv/open-webui/backups/before-*.db"
+    eventually("the switch", 120, lambda: True if stack.box.attempt(script, 20)[0] == 0 else None)
+
+
+def test_a_release_interrupted_by_a_reboot_leaves_the_version_before_serving(stack, keepsake, following):
+    before = stack.seen()
+    stack.box.run("rm -f /srv/open-webui/backups/before-*.db")
+    running, began = stack.begin(openWebui={"image": reference(following)}), time.monotonic()
+    under_way(stack)
+    with stack.probed() as cut:
+        stack.box.reboot()
+        with pytest.raises(EngineError):
+            running.result()
+        stack.box.wait_until_ready()
+        assert stack.box.answers() < 60
+    TIMES.keep("interrupted by a reboot", cut, began)
+    after = stack.seen()
+    assert (after.image, after.release) == (before.image, before.release)
+    assert after.boot != before.boot
+    keepsake.check(stack.box)
+
+
+def test_a_new_version_keeps_everything_and_a_second_release_beside_it_is_refused(stack, keepsake, following):
+    before, began = stack.seen(), time.monotonic()
+    stack.box.run("rm -f /srv/open-webui/backups/before-*.db")
+    with stack.probed() as cut:
+        running = stack.begin(openWebui={"image": reference(following)})
+        under_way(stack)
+        code, said = stack.box.attempt("/opt/open-webui-box/current/open-webui-box release", 60)
+        with pytest.raises(EngineError, match="locked"):
+            replace(stack.engine).up()
+        running.result()
+    TIMES.keep("new version", cut, began)
+    assert code != 0
+    assert "another release is under way" in said
+    stack.up(openWebui={"image": reference(following)})  # the same again, looked at
+    after = stack.seen()
+    assert following.digest in after.image
+    assert "open-webui" in after.restarted_since(before)
+    assert "ollama" not in after.restarted_since(before)
+    assert after.boot == before.boot
+    assert stack.box.service().call("GET", "/api/version")["version"] == following.version
+    keepsake.check(stack.box)
+    kept = stack.box.run(
+        "ls /srv/open-webui/backups; ls /opt/open-webui-box/releases | wc -l; docker image ls -q | wc -l"
+    )
+    assert kept.split()[-2:] == ["2", "2"], kept
+
+
+def test_another_kind_of_certificate_restarts_caddy_alone(stack, keepsake, tmp_path):
+    before, began = stack.seen(), time.monotonic()
+    public = {"allowedNetworks": ["198.51.100.0/24"], "tls": {"mode": "ip", "email": "ops@example.com"}}
+    TIMES.keep("TLS mode", stack.up(access={**public, "tls": {"mode": "internal"}}), began)
+    assert stack.seen().restarted_since(before) == {"caddy"}
+    own = tmp_path / "root.crt"
+    own.write_text(stack.box.run("cat /srv/open-webui/caddy/pki/authorities/local/root.crt"))
+    assert Service(stack.box.address, own).call("GET", "/api/config")["name"]
+    stack.up(access=public)
+    after = stack.seen()
+    assert after.restarted_since(before) == {"caddy"}
+    assert after.boot == before.boot
+    keepsake.check(stack.box)  # with the publicly trusted certificate again
+
+
+def test_a_stack_whose_disk_is_born_of_a_copy_has_everything(stack, keepsake):
+    """A restore: the machine stays, the disk is another one, made of the snapshot."""
+    stack.box.run("systemctl start owbox-back-up && test -s /srv/open-webui/backups/hourly.db")
+    target = session.directory(NAME) / "cloud/snapshots" / f"{SNAPSHOT}.img"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    stack.session.region.snapshot_disk(stack.box.disk_id, target)
+    stack.box.service().call("DELETE", f"/api/v1/chats/{keepsake.chat_id}")
+    disk, began = stack.outputs["dataDiskId"], time.monotonic()
+    changed = stack.configured(dataDisk={"snapshotId": SNAPSHOT})
+    with stack.probed() as cut:
+        outcome = changed.up()
+    TIMES.keep("restore", cut, began)
+    assert outcome.outputs["dataDiskId"] != disk
+    for name in ("instanceId", "publicIp"):
+        assert outcome.outputs[name] == stack.outputs[name]
+    stack.engine, stack.outputs = changed, dict(outcome.outputs)
+    keepsake.check(stack.box)
+    assert "tiny:latest" in stack.box.service().models()
+    assert stack.box.answers() < 30
+
+
+def test_a_new_stack_elsewhere_starts_from_a_copy_of_the_disk(stack, keepsake, beside):
+    """The disk's database holds the admin's password: the new stack is given the same."""
+    source, target = (session.directory(name) / "cloud/snapshots" / f"{SNAPSHOT}.img" for name in (NAME, BESIDE))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    disks.copy_content(source, target)
+    secret = {**beside.engine.secret_config, f"{session.NAMESPACE}:adminPassword": stack.outputs["adminPassword"]}
+    began = time.monotonic()
+    again = Changing(replace(beside, engine=replace(beside.engine, config=stack.engine.config, secret_config=secret)))
+    TIMES.keep("new stack from a copy", Cut(), began)
+    keepsake.check(again.box)
+    assert again.seen().image == stack.seen().image
+    assert again.box.answers() < 30
+    assert stack.box.answers() < 30  # the old one goes on
