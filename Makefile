@@ -11,7 +11,7 @@ DEV := .venv/.dev-$(call PIN,requirements.txt requirements-ops.txt requirements-
 PIP := .venv/bin/python -m pip --quiet --disable-pip-version-check install -r
 
 .DEFAULT_GOAL := help
-.PHONY: help venv preview test lint types unit fmt docs sandbox sandbox-down good-path rehearse clean
+.PHONY: help venv preview test lint types unit fmt docs sandbox sandbox-down good-path day-two rehearse clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-13s %s\n", $$1, $$2}' Makefile
@@ -46,7 +46,10 @@ sandbox-down: $(DEV) ## take the sandbox down, and what it made
 	@.venv/bin/python -m ops sandbox down
 
 good-path: $(DEV) ## the sandbox's own test: up, all that a person does first, up again, destroy (Linux, root)
-	@.venv/bin/python -m pytest -q -m sandbox tests/sandbox
+	@.venv/bin/python -m pytest -q -m sandbox tests/sandbox/test_good_path.py
+
+day-two: $(DEV) ## changes, failing and interrupted releases, restores, through real ups (Linux, root)
+	@.venv/bin/python -m pytest -q -m sandbox tests/sandbox/test_day_two.py
 
 docs: $(DEV) ## write the documents that are made from the code
 	@.venv/bin/python -m scripts.docs
