@@ -157,7 +157,7 @@ class Stages:
     def _break(self, box: Box) -> None:
         if self.mutation is not None:
             box.run(
-                f"python3 - <<'EOF'\n{self.mutation.script('/opt/open-webui-box/current')}\nEOF\n"
+                f"set -e\npython3 - <<'EOF'\n{self.mutation.script('/opt/open-webui-box/current')}\nEOF\n"
                 "cp /opt/open-webui-box/current/systemd/* /etc/systemd/system/; systemctl daemon-reload\n"
                 f"{self.mutation.then}"
             )
