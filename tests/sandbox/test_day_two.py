@@ -10,13 +10,13 @@ import pytest
 
 from rehearsal.scenarios.keepsake import Keepsake
 from rehearsal.service import Service, eventually
-from sandbox import disks, engine, host, parts, session
+from sandbox import engine, host, parts, session
 from sandbox.engine import EngineError
 from sandbox.parts import Image, Parts
 from sandbox.session import Session
-from tests.sandbox.changing import Changing, Cut, Times
+from tests.sandbox.changing import Changing, Times
 
-NAME, BESIDE = "daytwo", "daytwonew"
+NAME = "daytwo"
 SNAPSHOT = "s-daytwo00000000000000"
 MODELS = ["tiny", {"name": "house-style", "modelfile": "FROM tiny\nSYSTEM Answer in one sentence.\n"}]
 MODEL_HOSTS = ("registry.ollama.ai", ".r2.cloudflarestorage.com")
@@ -48,17 +48,6 @@ def opened(built: Parts) -> Iterator[Session]:
             yield made
     finally:
         session.down(NAME)
-
-
-@pytest.fixture
-def beside(built: Parts) -> Iterator[Session]:
-    """Another region, in which the stack has never been."""
-    session.down(BESIDE)
-    try:
-        with session.opened(BESIDE, built, engine.find_cli() or engine.build_cli(print)) as made:
-            yield made
-    finally:
-        session.down(BESIDE)
 
 
 @pytest.fixture(scope="module")
@@ -243,18 +232,3 @@ def test_a_stack_whose_disk_is_born_of_a_copy_has_everything(stack, keepsake):
     keepsake.check(stack.box)
     assert "tiny:latest" in stack.box.service().models()
     assert stack.box.answers() < 30
-
-
-def test_a_new_stack_elsewhere_starts_from_a_copy_of_the_disk(stack, keepsake, beside):
-    """The disk's database holds the admin's password: the new stack is given the same."""
-    source, target = (session.directory(name) / "cloud/snapshots" / f"{SNAPSHOT}.img" for name in (NAME, BESIDE))
-    target.parent.mkdir(parents=True, exist_ok=True)
-    disks.copy_content(source, target)
-    secret = {**beside.engine.secret_config, f"{session.NAMESPACE}:adminPassword": stack.outputs["adminPassword"]}
-    began = time.monotonic()
-    again = Changing(replace(beside, engine=replace(beside.engine, config=stack.engine.config, secret_config=secret)))
-    TIMES.keep("new stack from a copy", Cut(), began)
-    keepsake.check(again.box)
-    assert again.seen().image == stack.seen().image
-    assert again.box.answers() < 30
-    assert stack.box.answers() < 30  # the old one goes on
