@@ -63,14 +63,19 @@ def _problem(detail: ErrorDetails, model: type[BaseModel], namespace: str, prefi
     owner, description = _owner(model, loc)
     if kind == "extra_forbidden":
         known = sorted(field.alias or name for name, field in owner.model_fields.items())
-        near = difflib.get_close_matches(str(loc[-1]), known, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        return Problem(key=key, value=value, why="no such key", fix=f"{hint}known keys here: {', '.join(known)}")
+        fix = f"{did_you_mean(str(loc[-1]), known)}known keys here: {', '.join(known)}"
+        return Problem(key=key, value=value, why="no such key", fix=fix)
     if kind == "missing":
         return Problem(key=key, value=None, why="it is required", fix=f"set it: {description}")
     if kind == "refused":
         return Problem(key=key, value=value, why=str(context["why"]), fix=str(context["fix"]))
     return Problem(key=key, value=value, why=_plain(detail["msg"]), fix=f"give {description}")
+
+
+def did_you_mean(name: str, known: list[str]) -> str:
+    """The nearest known name as the beginning of a fix; empty where none is near."""
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {near[0]!r}? " if near else ""
 
 
 def key_text(namespace: str, loc: Iterable[str | int]) -> str:

@@ -4,7 +4,6 @@ Each rule names, as parameters, the sections it needs; it is skipped while one o
 problems are reported at once, and none is reported twice.
 """
 
-import difflib
 import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -14,7 +13,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from infra import advice, catalog, cron, sizing
-from infra.problems import Problem
+from infra.problems import Problem, did_you_mean
 from infra.sections import (
     Billing,
     BillingMode,
@@ -71,9 +70,7 @@ def secret_keys(values: Mapping[str, Any]) -> Iterator[str]:
 
 def unknown_key(key: str, known: list[str]) -> Problem:
     """A top-level key that nothing reads."""
-    near = difflib.get_close_matches(key, known, n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    return _problem(key, None, "no such key", f"{hint}known keys: {', '.join(known)}")
+    return _problem(key, None, "no such key", f"{did_you_mean(key, known)}known keys: {', '.join(known)}")
 
 
 def _problem(path: str, value: object, why: str, fix: str) -> Problem:
