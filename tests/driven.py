@@ -1,5 +1,6 @@
 """The real engine, driven by tests: what it did to each resource, and which calls the region saw."""
 
+import asyncio
 import gc
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -22,8 +23,7 @@ MARKS = [
     pytest.mark.engine,
     pytest.mark.skipif(CLI is None, reason="no Pulumi CLI on PATH or in the cache: sandbox.engine.build_cli"),
 ]
-# For a whole module: the Automation API leaves event loops, sockets and, after a failure, coroutines to the garbage
-# collector.
+# For a whole module: the Automation API leaves sockets and, after a failure, coroutines to the garbage collector.
 LEFTOVERS = [
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
@@ -76,6 +76,29 @@ class Driven:
 
 
 @contextmanager
+def loops_closed() -> Iterator[None]:
+    """Close every event loop that is made inside and left open.
+
+    The Automation API leaves some, in threads of its own too. Whenever the last reference goes, the test that runs
+    just then would be blamed for the loop and its two sockets.
+    """
+    made: list[asyncio.BaseEventLoop] = []
+    original = asyncio.BaseEventLoop.__init__
+
+    def init(loop: asyncio.BaseEventLoop) -> None:
+        original(loop)
+        made.append(loop)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(asyncio.BaseEventLoop, "__init__", init)
+        yield
+    for loop in made:
+        if not loop.is_running():
+            loop.close()
+    asyncio.set_event_loop(None)  # a closed one is worse than none: pulumi makes another
+
+
+@contextmanager
 def driven(
     directory: Path,
     *,
@@ -88,7 +111,7 @@ def driven(
     """A stack of `project` in a region of its own; nothing is up yet."""
     assert CLI is not None
     cloud = Cloud(directory=directory / "region", hardware=hardware)
-    with serve(cloud, show_output=show_output) as port:
+    with loops_closed(), serve(cloud, show_output=show_output) as port:
         engine = Engine(
             cli=CLI,
             stack=stack,

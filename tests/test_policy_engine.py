@@ -1,10 +1,8 @@
 """The policy pack under the real engine: `pulumi preview --policy-pack policy` on the stand-in region."""
 
-import asyncio
-import gc
 import stat
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +19,12 @@ STARTER = f'#!/bin/sh\nexec {sys.executable} -u "$2" "$1"\n'
 
 
 @pytest.fixture(autouse=True)
-def _starter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _starter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = tmp_path / "bin" / "pulumi-analyzer-policy-python"
     program.parent.mkdir()
     program.write_text(STARTER)
     program.chmod(stat.S_IRWXU)
     monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
-    yield
-    asyncio.set_event_loop(None)  # the Automation API leaves its own one open; let go of it while the marks hold
-    gc.collect()
 
 
 def preview(directory: Path, program: Callable[[], None] | None = None) -> tuple[bool, dict[str, str]]:
