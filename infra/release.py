@@ -15,6 +15,8 @@ CARRY_S = 60
 MARGIN_S = 900  # beyond the box's own limit: fetching before the switch, and the way back
 AGENT_TRIES, AGENT_S = 12, 15  # how often, and how many seconds apart, until the instance's agent must be connected
 POLL_S = 300  # the provider's own wait on top of the command's time-out, so that the box's answer comes first
+# Engines with pulumi#24684 (2026-09) try a half-made resource again by an update, and a run has none.
+NO_UPDATE = "doesn't support update"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +35,12 @@ async def agent_may_come(failure: pulumi.ErrorHookArgs) -> bool:
 
     What is carried cannot fail by itself, so until then this is the reason; the gate is never tried twice.
     """
+    if any(NO_UPDATE in error for error in failure.errors):
+        pulumi.log.warn(
+            "the instance's Cloud Assistant agent was not connected yet, and this Pulumi CLI cannot ask it twice: "
+            "run `pulumi up` once more, it goes on from here"
+        )
+        return False
     if failure.failed_operation != "create" or len(failure.errors) >= AGENT_TRIES:
         return False
     await asyncio.sleep(AGENT_S)

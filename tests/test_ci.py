@@ -17,6 +17,7 @@ import pytest
 import yaml
 
 from ops.program import ROOT
+from sandbox import engine
 from scripts.ci import comment, drift, with_role
 from scripts.ci.forge import ForgeError, from_environment
 from tests.engine import copy_program
@@ -445,3 +446,11 @@ def test_the_page_about_ci_names_every_workflow():
 def test_the_example_for_gitlab_has_the_same_jobs():
     content = yaml.safe_load((ROOT / "ci/gitlab-ci.yml").read_text())
     assert {"test", "offline preview", "comment", "real preview", "deploy dev", "drift dev"} <= content.keys()
+
+
+def test_deployments_take_the_engine_that_was_tested():
+    example = (ROOT / "ci/gitlab-ci.yml").read_text()
+    named = [step["with"]["pulumi-version"] for path in WORKFLOWS for step in steps(yaml.safe_load(path.read_text()))
+             if "pulumi/actions" in step.get("uses", "")]  # fmt: skip
+    assert {*named, *re.findall(r"pulumi-v([0-9.]+)-linux", example)} == {engine.PINNED}
+    assert len(named) == 3

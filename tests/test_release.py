@@ -1,9 +1,11 @@
+import asyncio
 import base64
 
 import pulumi
 import pytest
 
-from infra.release import MARGIN_S, Release, ReleaseArgs
+from infra import release
+from infra.release import AGENT_TRIES, MARGIN_S, Release, ReleaseArgs
 from provisioning import release_command
 from tests import boxes
 
@@ -79,3 +81,24 @@ def test_in_a_preview_with_unknown_ids_everything_is_there(deploy):
         Release("release", args(instance_id=pulumi.Output.from_input("i-1"), revision=(pulumi.Output.from_input("x"),)))
 
     assert {*RUNS, *(f"{name}-run" for name in RUNS)} <= deploy(program, preview=True).keys()
+
+
+def failure(*errors, operation="create"):
+    return pulumi.ErrorHookArgs("urn", "", "release-carry-run", "type", failed_operation=operation, errors=[*errors])
+
+
+@pytest.mark.parametrize(
+    ("seen", "again"),
+    [
+        (failure("Last status: Failed."), True),
+        (failure(*["Last status: Failed."] * AGENT_TRIES), False),
+        (failure("Last status: Failed.", operation="delete"), False),
+        (failure("doesn't support update", "Last status: Failed."), False),  # what newer engines make of a retry
+    ],
+)
+def test_an_agent_that_is_late_is_asked_again_as_long_as_that_can_help(seen, again, monkeypatch):
+    monkeypatch.setattr(release, "AGENT_S", 0)
+    told = []
+    monkeypatch.setattr(pulumi.log, "warn", told.append)
+    assert asyncio.run(release.agent_may_come(seen)) is again
+    assert bool(told) == ("update" in seen.errors[0])
