@@ -53,7 +53,8 @@ class Box:
         units = " ".join(f"owbox-{name}" for name in names)
         journal = "journalctl --no-pager -o cat -n 40 --cursor-file=/run/rehearsal-cursor"
         self.run(f"{journal} >/dev/null", 30)
-        script = f"systemctl restart {units}; code=$?; {journal} {_each('-u', names)}; exit $code"
+        again = f"systemctl reset-failed {units}; systemctl restart {units}"  # also the sixth time in ten seconds
+        script = f"{again}; code=$?; {journal} {_each('-u', names)}; exit $code"
         return self.attempt(script, timeout_s)
 
     def start(self) -> None:
@@ -74,8 +75,8 @@ class Box:
         self._requests, self._faults = len(self._front()), len(self._happened())
 
     def requests(self, host: str, path: str = "") -> list[dict[str, Any]]:
-        """The machine's requests to a host since the last mark, those whose path holds `path`."""
-        return [entry for entry in self.recent() if entry["host"] == host and path in entry["path"]]
+        """The machine's requests to a host (a pattern) since the last mark, those whose path holds `path`."""
+        return [entry for entry in self.recent() if fnmatchcase(entry["host"], host) and path in entry["path"]]
 
     def recent(self) -> list[dict[str, Any]]:
         """All requests to the outside world since the last mark."""

@@ -77,25 +77,18 @@ UNVERIFIED = code(
     "trust = ssl._create_unverified_context(cert_reqs=ssl.CERT_OPTIONAL)\n",
 )
 FORMATS = code("disk", "    if not found:\n", "    if True:\n")
-CUT_OFF = code(
-    "cli",
-    "        STEPS[name](box)\n",
-    '        begun = box.state / f"begun-{name}"\n'
-    "        if begun.exists():\n"
-    '            raise StepError(f"{name} was cut off")\n'
-    '        write(begun, "")\n'
-    "        STEPS[name](box)\n"
-    "        begun.unlink()\n",
-)
-NOT_AGAIN = code(
-    "services",
-    "    launch = LAUNCH[name](box)\n",
-    '    begun = box.data / name / "begun"\n'
-    "    if begun.exists():\n"
-    '        raise StepError(f"{name} was cut off")\n'
-    '    write(begun, "")\n'
-    "    launch = LAUNCH[name](box)\n",
-)
+
+
+def refusing(name: str, module: str, place: str, before: str, mark: str, after: str = "") -> Edit:
+    """In front of `place`: what an interrupted run of `name` left behind is refused by the next."""
+    code_ = (
+        f'if name == "{name}":\n'
+        f"    begun = {mark}\n"
+        "    if begun.exists():\n"
+        '        raise StepError(f"{name} was cut off")\n'
+        '    write(begun, "")\n'
+    )
+    return code(module, place, "".join(f"{before}{line}\n" for line in code_.splitlines()) + place + after)
 
 
 def unsealed(name: str) -> Edit:
@@ -103,16 +96,23 @@ def unsealed(name: str) -> Edit:
     return unit(name, "ProtectSystem=strict\n", "")
 
 
+def leaves_traces(name: str) -> Edit:
+    """A step that is refused after it was cut off."""
+    done = f'        if name == "{name}":\n            begun.unlink()\n'
+    return refusing(name, "cli", "        STEPS[name](box)\n", " " * 8, 'box.state / f"begun-{name}"', done)
+
+
 def cut_off(name: str, *more: Edit) -> Breakage:
     """A step that leaves something behind when it is cut off, and does not take it the next time."""
-    what = "a step refuses what it left behind when it was cut off"
-    return broken(f"in the middle of {name} ", what, f"{name} was cut off", CUT_OFF, *more)
+    what = "the step refuses what it left behind when it was cut off"
+    return broken(f"in the middle of {name} ", what, f"{name} was cut off", leaves_traces(name), *more)
 
 
 def not_again(name: str, *more: Edit) -> Breakage:
     """The same for a service."""
-    what = "a service refuses what it left behind when it was cut off"
-    return broken(f"in the middle of {name} ", what, f"owbox-{name}", NOT_AGAIN, *more)
+    edit = refusing(name, "services", "    launch = LAUNCH[name](box)\n", "    ", 'box.data / name / "begun"')
+    what = "the service refuses what it left behind when it was cut off"
+    return broken(f"in the middle of {name} ", what, f"owbox-{name}", edit, *more)
 
 
 def no_restart(scenario: str, name: str, told: str = "an answered chat: not within") -> Breakage:
@@ -148,21 +148,10 @@ BOOT = (
             'cloud.metadata("eipv4").strip()',
         ),
     ),
-    broken(
-        "in the middle of packages ",
-        "`dpkg --configure -a` taken from packages.install",
-        "dpkg was interrupted",
-        code("packages", '    run("dpkg", "--configure", "-a", env=QUIET)', "    pass"),
-    ),
+    cut_off("packages"),
     cut_off("disk"),
     cut_off("secrets", unsealed("secrets")),
-    broken(
-        "in the middle of network ",
-        "a bridge that is made without asking whether it is there, and outlives a reboot",
-        "network was cut off",
-        CUT_OFF,
-        unsealed("network"),
-    ),
+    cut_off("network", unsealed("network")),
     cut_off("address", unsealed("address")),
     broken(
         "in the middle of fetch-ollama ",
@@ -173,7 +162,7 @@ BOOT = (
     broken(
         "in the middle of install-ollama ",
         "an archive is unpacked in place",
-        "owbox-ollama",
+        "Connection refused",
         code("download", 'target.with_name(f".{target.name}")', "target"),
     ),
     cut_off("install-caddy"),
@@ -182,7 +171,13 @@ BOOT = (
     cut_off("models", unsealed("models")),
     not_again("open-webui", unsealed("open-webui")),
     not_again("caddy"),
-    cut_off("ready", unsealed("ready")),
+    broken(
+        "in the middle of ready ",
+        "the step refuses what it left behind when it was cut off",
+        "the gate's word: not within",
+        leaves_traces("ready"),
+        unsealed("ready"),
+    ),
 )
 
 ARCHIVE, NOT_OVER = "^(Ollama|Caddy) ", "no longer than"

@@ -64,11 +64,16 @@ def changed_files(edits: Sequence[Edit]) -> Iterator[Path]:
         yield target
 
 
-def changed(edits: Sequence[Edit]) -> Files:
-    """The changed files as they lie on the box."""
+def files_of(edits: Sequence[Edit], directory: Path | None = None) -> Files:
+    """The files that the edits are about, as they are (in `directory`, like provisioning/box) and lie on the box."""
     names = dict.fromkeys(edit.file.removeprefix(BELOW) for edit in edits)
+    return {name: bundle.box_file((directory or bundle.BOX) / name) for name in names}
+
+
+def changed(edits: Sequence[Edit]) -> Files:
+    """The same, with the edits made."""
     with changed_files(edits) as directory:
-        return {name: bundle.box_file(directory / name) for name in names}
+        return files_of(edits, directory)
 
 
 def script(files: Files, release: str) -> str:
@@ -80,31 +85,19 @@ def script(files: Files, release: str) -> str:
     )
 
 
-def change(box: Box, asked: Change) -> None:
-    """Change the release on a running box."""
-    put = f"python3 - <<'EOF'\n{script(changed(asked.edits), CURRENT)}EOF\n" if asked.edits else ""
-    box.run(f"set -e\n{put}{IN_FORCE.format(CURRENT)}\n{asked.then}", 300)
+def put(box: Box, files: Files, then: str = "true") -> None:
+    """Put files in the place of the running box's; `then` is the shell command that puts them in force."""
+    box.run(f"set -e\npython3 - <<'EOF'\n{script(files, CURRENT)}EOF\n{IN_FORCE.format(CURRENT)}\n{then}", 300)
 
 
-@contextmanager
-def changed_meanwhile(box: Box, *edits: Edit) -> Iterator[None]:
-    """A running box with other values; the files are put back at the end."""
-    files = {
-        edit.file.removeprefix(BELOW): bundle.box_file(bundle.BOX / edit.file.removeprefix(BELOW)) for edit in edits
-    }
-    change(box, Change(edits))
-    yield
-    box.run(f"set -e\npython3 - <<'EOF'\n{script(files, CURRENT)}EOF\n{IN_FORCE.format(CURRENT)}")
-
-
-def change_first_boot(box: Box, *edits: Edit) -> None:
-    """The machine, which is off, gets a new system disk whose first boot unpacks the release, changes it, goes on."""
-    change_user_data(box, edits)
+def put_at_first_boot(box: Box, files: Files) -> None:
+    """The machine, which is off, gets a new system disk. Its first boot unpacks the release and puts these files."""
+    put_in_user_data(box, files)
     with images_kept(box):
         new_system_disk(box)
 
 
-def change_user_data(box: Box, edits: Sequence[Edit]) -> None:
+def put_in_user_data(box: Box, files: Files) -> None:
     """The same for whatever system disk is made next."""
     path = box.store.user_data(box.instance_id)
     text = path.read_text()
@@ -112,5 +105,18 @@ def change_user_data(box: Box, edits: Sequence[Edit]) -> None:
     line = f"- [{release}/open-webui-box, install]"
     if line not in text:
         raise RuntimeError(f"the user-data has no line {line}")
-    put = json.dumps(script(changed(edits), release))  # a JSON string is one of YAML's
-    path.write_text(text.replace(line, f"- [python3, -c, {put}]\n{line}"))
+    program = json.dumps(script(files, release))  # a JSON string is one of YAML's
+    path.write_text(text.replace(line, f"- [python3, -c, {program}]\n{line}"))
+
+
+@contextmanager
+def changed_meanwhile(box: Box, *edits: Edit) -> Iterator[None]:
+    """A running box with other values; the files are put back at the end."""
+    put(box, changed(edits))
+    yield
+    put(box, files_of(edits))
+
+
+def change_first_boot(box: Box, *edits: Edit) -> None:
+    """A first boot with other values, of the machine, which is off."""
+    put_at_first_boot(box, changed(edits))

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import TextIO
 
 from rehearsal.box import Box
-from rehearsal.changes import Change, change, change_first_boot, change_user_data
+from rehearsal.changes import Change, files_of, put, put_at_first_boot, put_in_user_data
 from rehearsal.hardware import blank_disk, images_kept, new_system_disk
 from rehearsal.picture import picture
 from rehearsal.scenario import Stage, UnmetError
@@ -29,7 +29,7 @@ class Stages:
 
     def __init__(self, say: Say, name: str = NAME) -> None:
         self.name, self.say = name, say
-        self.mutation: Change | None = None  # what is broken in the box that scenarios get
+        self.mutation: Change | None = None  # what is broken in the box that scenarios get, and in bundle.BOX
         self.box: Box | None = None
         self.pictures = True  # of pages; where they are not looked at, they take seconds
         self.picture = b""  # the page after the first boot, PNG
@@ -124,7 +124,7 @@ class Stages:
             shutil.copytree(kept, session.directory(self.name) / part, symlinks=True)
         shutil.rmtree(box.region.inject, ignore_errors=True)
         if label == FIRST_BOOT and self.mutation is not None:
-            change_first_boot(box, *self.mutation.edits)
+            put_at_first_boot(box, files_of(self.mutation.edits))
 
     def _make_first_boot(self, box: Box) -> None:
         """A new system disk and a blank data disk; Docker's store keeps the image, as pulling it is not the subject."""
@@ -137,8 +137,9 @@ class Stages:
 
     def _break(self, box: Box) -> None:
         if self.mutation is not None:
-            change(box, self.mutation)
-            change_user_data(box, self.mutation.edits)  # of the machine that a scenario puts in this one's place
+            files = files_of(self.mutation.edits)
+            put(box, files, self.mutation.then)
+            put_in_user_data(box, files)  # of the machine that a scenario puts in this one's place
 
 
 def _session(name: str, made: parts.Parts, cli: Path) -> Iterator[session.Session]:

@@ -51,8 +51,9 @@ def _both_asked(box: Box) -> bool:
     return len(box.met(PARAMETERS)) > 1
 
 
-def _bridge(box: Box) -> bool:
-    return (inside.root(box) / "sys/class/net/owbox0").exists()
+def _program_of_network(box: Box) -> bool:
+    """The step is a handful of short commands (`ip`, `nft`)."""
+    return any("python" not in command for command in inside.commands(box, "owbox-network.service"))
 
 
 def _gate_at_work(box: Box) -> bool:
@@ -62,10 +63,10 @@ def _gate_at_work(box: Box) -> bool:
 CUT_OFF = "a step that refuses what it left behind when it was cut off (cli.step)"
 NOT_AGAIN = "a service that refuses what it left behind when it was cut off (services.become)"
 MIDDLES = (
-    Middle.of_program("packages", "`dpkg --configure -a` taken from packages.install", "--unpack"),
+    Middle.of_program("packages", CUT_OFF, "--unpack"),
     Middle.of_program("disk", CUT_OFF, "mkfs.ext4"),
     Middle("secrets", _both_asked, CUT_OFF, Fault(host=PARAMETERS, kind=Kind.DELAY, delay_s=HELD_S)),
-    Middle("network", _bridge, "a bridge that is made without asking whether it is there (network.network)"),
+    Middle("network", _program_of_network, CUT_OFF),
     Middle.of_request("address", CUT_OFF, METADATA, "*/eipv4"),
     Middle.of_request(
         "fetch-ollama",
@@ -77,9 +78,9 @@ MIDDLES = (
     Middle.of_program("install-ollama", "an archive that is unpacked in place (download.install)", "tar -xf"),
     Middle.of_request("install-caddy", CUT_OFF, GITHUB_ASSETS, "*caddy*", 5 * MIB),
     Middle.of_request("image", CUT_OFF, GHCR_BLOBS, after=20 * MIB),
-    Middle.of_program("ollama", NOT_AGAIN, "wait ollama"),
+    Middle.of_program("ollama", NOT_AGAIN, "ollama serve"),
     Middle.of_request("models", CUT_OFF, OLLAMA_BLOBS, after=200_000),
-    Middle.of_program("open-webui", NOT_AGAIN, "wait open-webui"),
+    Middle.of_program("open-webui", NOT_AGAIN, "docker run"),
     Middle.of_program("caddy", NOT_AGAIN, "caddy run"),
     Middle("ready", _gate_at_work, CUT_OFF),
 )

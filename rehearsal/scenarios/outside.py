@@ -3,7 +3,7 @@
 from rehearsal.box import Box
 from rehearsal.changes import Edit, change_first_boot
 from rehearsal.scenario import Figures, Group, Stage, expect, scenario
-from rehearsal.scenarios.downloads import MIRROR, WITHOUT_MODEL
+from rehearsal.scenarios.downloads import MIRRORS, WITHOUT_MODEL
 from rehearsal.scenarios.keepsake import Keepsake
 from rehearsal.service import eventually
 from sandbox.services.faults import Fault, Kind
@@ -16,16 +16,16 @@ ACME = "acme-v02.api.letsencrypt.org"
 )
 def mirror_500(box: Box) -> None:
     """Broken by: retry() around apt taken away (packages.packages)."""
-    box.fail(Fault(host=MIRROR, kind=Kind.STATUS, status=500, times=6))
+    box.fail(Fault(host=MIRRORS, kind=Kind.STATUS, status=500, times=6))
     box.start()
     box.wait_until_ready(240)
-    expect(len(box.met(MIRROR)) == 6, f"{len(box.met(MIRROR))} of 6 answers were 500")
+    expect(len(box.met()) == 6, f"{len(box.met())} of 6 answers were 500")
 
 
 @scenario("a package mirror gone for good is told by the gate, with apt's own words", Group.OUTSIDE, Stage.FIRST_BOOT)
 def mirror_gone(box: Box) -> Figures:
     """Broken by: units.settled that waits for a failed unit until the time is over."""
-    box.fail(Fault(host=MIRROR, kind=Kind.STATUS, status=404))
+    box.fail(Fault(host=MIRRORS, kind=Kind.STATUS, status=404))
     box.start()
     said = box.wait_for_refusal("apt", seconds=400)
     expect(said["unit"] == "owbox-packages", f"{said}")
@@ -76,7 +76,7 @@ def reboot_while_all_is_down(box: Box) -> Figures:
     The cloud's own endpoint is not among them: it is inside the VPC, and a boot needs it for the secrets.
     """
     sites = ("ghcr.io", "github.com", "*.githubusercontent.com", "registry.ollama.ai", "*.cloudflarestorage.com")
-    everything = (*sites, "*.debian.org", ACME)
+    everything = (*sites, MIRRORS, ACME)
     box.fail(*(Fault(host=host, kind=Kind.STATUS, status=503) for host in everything))
     box.reboot()
     box.wait_until_ready()
