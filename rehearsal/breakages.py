@@ -108,11 +108,11 @@ def cut_off(name: str, *more: Edit) -> Breakage:
     return broken(f"in the middle of {name} ", what, f"{name} was cut off", leaves_traces(name), *more)
 
 
-def not_again(name: str, *more: Edit) -> Breakage:
+def not_again(name: str, *more: Edit, told: str = "not ready: owbox-") -> Breakage:
     """The same for a service."""
     edit = refusing(name, "services", "    launch = LAUNCH[name](box)\n", "    ", 'box.data / name / "begun"')
     what = "the service refuses what it left behind when it was cut off"
-    return broken(f"in the middle of {name} ", what, f"owbox-{name}", edit, *more)
+    return broken(f"in the middle of {name} ", what, told, edit, *more)
 
 
 def no_restart(scenario: str, name: str, told: str = "an answered chat: not within") -> Breakage:
@@ -167,7 +167,7 @@ BOOT = (
     ),
     cut_off("install-caddy"),
     cut_off("image", unsealed("image")),
-    not_again("ollama"),
+    not_again("ollama", told="Connection refused"),
     cut_off("models", unsealed("models")),
     not_again("open-webui", unsealed("open-webui")),
     not_again("caddy"),

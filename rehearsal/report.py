@@ -68,11 +68,13 @@ def _failure(directory: Path, number: int, result: Result) -> str:
         for name, text in result.logs.items()
         if text
     )
+    again = f'python -m ops rehearse --only "{result.scenario.name}" --keep'
     return (
         f"<div class=card>{picture}<h3>{escape(result.scenario.name)}</h3>"
         f"<div class=dim>{escape(result.scenario.group.value[1])}, after {result.seconds:.1f} s. "
         f"{escape(result.scenario.broken_by)}</div><div class=why>{escape(first)}</div>"
-        f"{f'<pre class=long>{_marked(rest)}</pre>' if rest.strip() else ''}{logs}</div>"
+        f"{f'<pre class=long>{_marked(rest)}</pre>' if rest.strip() else ''}{logs}"
+        f"<p>Once more, and a look at the machine: <code>{escape(again)}</code></p></div>"
     )
 
 

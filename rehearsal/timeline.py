@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from html import escape
 from math import ceil, floor, log10
 
-WIDTH, CHARACTER, ROW, TOP = 1000, 6.3, 20, 44
+WIDTH, CHARACTER, ROW, TOP = 1000, 6.8, 20, 44
 BLUE, GREEN, RED, GREY = "#3b7ddd", "#2e9e5b", "#c62828", "#d5d9e0"
 STYLE = "text{font:12px sans-serif;fill:#24292f}.dim{fill:#6a737d}.title{font-weight:bold}"
 

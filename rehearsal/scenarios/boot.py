@@ -51,11 +51,6 @@ def _both_asked(box: Box) -> bool:
     return len(box.met(PARAMETERS)) > 1
 
 
-def _program_of_network(box: Box) -> bool:
-    """The step is a handful of short commands (`ip`, `nft`)."""
-    return any("python" not in command for command in inside.commands(box, "owbox-network.service"))
-
-
 def _gate_at_work(box: Box) -> bool:
     return (inside.root(box) / "run/open-webui-box/steps/disk.json").exists()
 
@@ -66,7 +61,7 @@ MIDDLES = (
     Middle.of_program("packages", CUT_OFF, "--unpack"),
     Middle.of_program("disk", CUT_OFF, "mkfs.ext4"),
     Middle("secrets", _both_asked, CUT_OFF, Fault(host=PARAMETERS, kind=Kind.DELAY, delay_s=HELD_S)),
-    Middle("network", _program_of_network, CUT_OFF),
+    Middle.of_program("network", CUT_OFF, "owbox0"),
     Middle.of_request("address", CUT_OFF, METADATA, "*/eipv4"),
     Middle.of_request(
         "fetch-ollama",

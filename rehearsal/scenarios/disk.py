@@ -1,6 +1,7 @@
 """Group 3. The data disk: missing, foreign, blank where data was, full, grown, and moved to a new machine."""
 
 import hashlib
+import struct
 import subprocess
 import time
 from pathlib import Path
@@ -14,13 +15,20 @@ from rehearsal.scenarios.keepsake import Keepsake
 from rehearsal.service import Chatter
 from sandbox.services.origins import BACKEND_MODEL, GHCR_BLOBS, OLLAMA_BLOBS
 
-FOREIGN = {
+# First sectors as other systems write them; not every host has their programs.
+MAGIC = b"\x55\xaa"
+FAT = struct.pack(
+    "<3s8sHBHBHHBHHHIIIHHIHH12xBBBI11s8s",
+    *(b"\xeb\x58\x90", b"MSDOS5.0", 512, 8, 32, 2, 0, 0, 0xF8, 0, 32, 64, 0, 40 << 20, 40000, 0, 0, 2, 1, 6),
+    *(0x80, 0, 0x29, 7391, b"PAYROLL    ", b"FAT32   "),
+).ljust(510, b"\0")
+PARTITIONS = bytes(446) + struct.pack("<B3xB3xII", 0, 0x83, 2048, 2 << 20) + bytes(48)
+FOREIGN: dict[str, tuple[str, ...] | bytes] = {
     "a file system of somebody else's": ("mkfs.ext4", "-q", "-F", "-L", "payroll"),
-    "a FAT file system": ("mkfs.vfat",),
+    "a FAT file system": FAT + MAGIC,
     "swap space": ("mkswap", "-q"),
-    "a partition table": ("sfdisk", "-q"),
+    "a partition table": PARTITIONS + MAGIC,
 }
-PARTITIONS = "label: gpt\n,1GiB\n"
 SAMPLE = 64 << 20  # bytes from the start that must not change
 LATE_S = 25
 SOON_S = 20  # instead of the ten minutes that the box waits for its disk
@@ -46,8 +54,12 @@ def refuse_foreign(what: str) -> None:
         broken_by="Broken by: disk.prepare that formats what it does not know (`elif` of foreign content taken away).",
     )
     def play(box: Box) -> Figures:
-        command = [*FOREIGN[what], str(box.disk_image)]
-        subprocess.run(command, input=PARTITIONS, text=True, check=True, capture_output=True)
+        content = FOREIGN[what]
+        if isinstance(content, bytes):
+            with box.disk_image.open("r+b") as image:
+                image.write(content)
+        else:
+            subprocess.run([*content, str(box.disk_image)], check=True, capture_output=True)
         before = digest(box.disk_image)
         box.start()
         said = box.wait_for_refusal("left untouched")
