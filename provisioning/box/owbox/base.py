@@ -83,6 +83,11 @@ class Box:
         return self.home / "programs" / f"{name}-{archive['version']}-{archive['sha256'][:12]}"
 
 
+def told(error: Exception) -> str:
+    """An error in words: those of a step's own as they are, any other one with its kind."""
+    return str(error) if isinstance(error, (StepError, TransientError, OSError)) else f"{type(error).__name__}: {error}"
+
+
 def full(name: str) -> str:
     """A model's name with its tag, as Ollama and Open WebUI list it."""
     return name if ":" in name.rsplit("/", 1)[-1] else f"{name}:latest"

@@ -9,6 +9,7 @@ PREPARED = ["packages", "disk", "secrets", "network", "address", "gpu"]
 PREPARED += ["fetch-ollama", "install-ollama", "install-caddy", "image"]
 STEPS = [*PREPARED, "models"]
 SERVICES = ["ollama", "open-webui", "caddy"]
+ORDER = [*PREPARED, "ollama", "models", "open-webui", "caddy"]
 SHOWN = "ActiveState,SubState,Result,Job,InactiveExitTimestampMonotonic,ActiveEnterTimestampMonotonic"
 
 
@@ -39,19 +40,25 @@ def record(box: Box, step: str) -> dict[str, Any]:
     return found if found.get("digest") == box.digest else {}
 
 
-def settled(box: Box) -> bool:
-    """Whether every unit has done its part; raises as soon as one of them has given up."""
-    pending = []
-    for name, unit in states().items():
-        last, state = record(box, name), unit["ActiveState"]
+def pending(box: Box) -> list[str]:
+    """What has not done its part yet; raises as soon as one has given up, what others wait for first."""
+    found, seen = [], states()
+    for name in ORDER:
+        unit, last = seen[name], record(box, name)
+        state = unit["ActiveState"]
         if unit.get("Job"):
-            pending.append(name)
+            found.append(name)
         elif state == "failed":
             raise UnitError(f"owbox-{name}", last.get("error") or unit["Result"])
         elif state != "active" or (name in STEPS and not last.get("ok")):
-            pending.append(name)
-    if pending:
-        raise TransientError(", ".join(pending))
+            found.append(name)
+    return found
+
+
+def settled(box: Box) -> bool:
+    """Whether every unit has done its part."""
+    if waiting := pending(box):
+        raise TransientError(", ".join(waiting))
     return True
 
 
