@@ -15,6 +15,7 @@ import websockets
 from rehearsal.service import Service, eventually
 from sandbox import engine, host, parts, session
 from sandbox.lifecycle import leftovers
+from sandbox.services.origins import BACKEND_MODEL
 from sandbox.session import Session
 
 NAME = "goodpath"
@@ -117,8 +118,8 @@ def test_a_model_made_from_a_modelfile_answers(service):
 
 
 def test_an_openai_compatible_backend_answers(service):
-    backend = next(model for model in service.models() if not model.endswith(":latest"))
-    assert "blue" in service.chat(backend, "blue")[0]
+    assert BACKEND_MODEL in service.models()
+    assert "blue" in service.chat(BACKEND_MODEL, "blue")[0]
 
 
 def test_a_second_model_is_downloaded_from_the_ui(service):
