@@ -11,7 +11,7 @@ DEV := .venv/.dev-$(call PIN,requirements.txt requirements-ops.txt requirements-
 PIP := .venv/bin/python -m pip --quiet --disable-pip-version-check install -r
 
 .DEFAULT_GOAL := help
-.PHONY: help venv preview test lint types unit fmt docs sandbox sandbox-down good-path day-two rehearse clean
+.PHONY: help venv preview test lint types unit fmt gpu docs sandbox sandbox-down good-path day-two rehearse clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-13s %s\n", $$1, $$2}' Makefile
@@ -50,6 +50,9 @@ good-path: $(DEV) ## the sandbox's own test: up, all that a person does first, u
 
 day-two: $(DEV) ## changes, failing and interrupted releases, restores, through real ups (Linux, root)
 	@.venv/bin/python -m pytest -q -m sandbox tests/sandbox/test_day_two.py
+
+gpu: $(DEV) ## the box's own questions to a real GPU: OLLAMA=DIR of an unpacked Ollama release (Linux, root, NVIDIA)
+	@OLLAMA='$(OLLAMA)' .venv/bin/python -m pytest -q -m gpu tests/gpu
 
 docs: $(DEV) ## write the documents that are made from the code
 	@.venv/bin/python -m scripts.docs
