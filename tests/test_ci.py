@@ -8,13 +8,17 @@ import stat
 import subprocess
 import sys
 import threading
+import traceback
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import yaml
+from Tea.core import TeaCore  # type: ignore[import-untyped]  # the package ships no types
+from Tea.exceptions import RetryError  # type: ignore[import-untyped]  # as above
 
 from ops.program import ROOT
 from sandbox import engine
@@ -379,6 +383,72 @@ def test_githubs_identity_is_asked_for_with_the_clouds_audience():
     )
     server.server_close()
     assert token == "/token?v=1&audience=sts.aliyuncs.com Bearer bearer"
+
+
+@pytest.fixture
+def sts(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, str]]:
+    """The cloud's token service: what it was asked; the role allows two hours."""
+    asked: list[dict[str, str]] = []
+
+    def answer(request: Any, _options: Any) -> SimpleNamespace:
+        asked.append({**request.query, "host": request.headers["host"]})
+        if int(request.query["DurationSeconds"]) > 7200:
+            return SimpleNamespace(status_code=400, body=b'{"Code": "InvalidParameter.DurationSeconds"}')
+        given = {"AccessKeyId": "STS.id", "AccessKeySecret": "key", "SecurityToken": "sts"}
+        given["Expiration"] = "2099-01-01T00:00:00Z"
+        return SimpleNamespace(status_code=200, body=json.dumps({"Credentials": given}).encode())
+
+    monkeypatch.setattr(TeaCore, "do_action", answer)
+    return asked
+
+
+IDENTITY = {
+    "ALIBABA_CLOUD_ROLE_ARN": "acs:ram::1:role/deployer",
+    "ALIBABA_CLOUD_OIDC_PROVIDER_ARN": "acs:ram::1:oidc-provider/github",
+    "OIDC_TOKEN": "jwt",
+}
+
+
+@pytest.mark.parametrize(("given", "seconds"), [({}, "3600"), ({"ROLE_SESSION_SECONDS": "7200"}, "7200")])
+def test_the_role_is_taken_with_the_identity_for_as_long_as_is_asked(sts, given, seconds):
+    assert with_role.credentials({**IDENTITY, **given}) == {
+        "ALIBABA_CLOUD_ACCESS_KEY_ID": "STS.id",
+        "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "key",
+        "ALIBABA_CLOUD_SECURITY_TOKEN": "sts",
+    }
+    (asked,) = sts
+    assert (asked["Action"], asked["host"]) == ("AssumeRoleWithOIDC", "sts.aliyuncs.com")
+    assert (asked["RoleArn"], asked["OIDCToken"]) == ("acs:ram::1:role/deployer", "jwt")
+    assert asked["DurationSeconds"] == seconds
+
+
+def test_a_session_longer_than_the_role_allows_is_told_with_its_fix(sts):
+    with pytest.raises(with_role.IdentityError, match=r"(?s)role/deployer for 9000 s.*Maximum Session Duration"):
+        with_role.credentials({**IDENTITY, "ROLE_SESSION_SECONDS": "9000"})
+
+
+def test_a_token_service_that_cannot_be_reached_is_told_without_the_token(monkeypatch):
+    def lost(request: Any, _options: Any) -> None:
+        raise RetryError(f"Max retries exceeded with url: /?OIDCToken={request.query['OIDCToken']}")
+
+    monkeypatch.setattr(TeaCore, "do_action", lost)
+    with pytest.raises(with_role.IdentityError, match="cannot be reached") as told:
+        with_role.credentials(IDENTITY)
+    assert "jwt" not in "".join(traceback.format_exception(told.value))
+
+
+@pytest.mark.parametrize("text", ["two hours", "60", "-7200"])
+def test_a_session_that_is_no_time_is_refused_before_anybody_is_asked(sts, text):
+    with pytest.raises(with_role.IdentityError, match="ROLE_SESSION_SECONDS"):
+        with_role.credentials({**IDENTITY, "ROLE_SESSION_SECONDS": text})
+    assert sts == []
+
+
+def test_a_deployment_asks_for_two_hours_everywhere():
+    example = yaml.safe_load((ROOT / "ci/gitlab-ci.yml").read_text())
+    assert example["deploy dev"]["variables"]["ROLE_SESSION_SECONDS"] == "7200"
+    environments = [step["env"] for step in steps(workflow("deploy")) if "with_role" in step.get("run", "")]
+    assert [one["ROLE_SESSION_SECONDS"] for one in environments] == ["7200"]
 
 
 def test_what_is_missing_for_a_role_is_named():
