@@ -1,5 +1,6 @@
 """The scripts that CI runs, against a forge and an engine on this machine, and the workflows that call them."""
 
+import io
 import json
 import os
 import re
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import threading
 import traceback
+import urllib.request
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -127,21 +129,28 @@ sys.exit(run("dev", None, as_json=True))
 # --- the forge -------------------------------------------------------------------------------------------------------
 
 
+BOT = "github-actions[bot]"
+
+
 class FakeForge:
     """Comments and issues of one repository, as GitHub's API shows them."""
 
     def __init__(self) -> None:
         self.comments: dict[int, str] = {}
+        self.strangers: set[int] = set()
         self.issues: list[dict[str, Any]] = []
         self.head = "a" * 40
         self.tokens: set[str | None] = set()
+
+    def comment(self, key: int) -> dict[str, Any]:
+        return {"id": key, "body": self.comments[key], "user": {"login": "eve" if key in self.strangers else BOT}}
 
     def answer(self, method: str, path: str, body: dict[str, Any]) -> Any:
         path = path.removeprefix("/repos/o/r/")
         first = path.endswith("&page=1")
         match method, path.split("?")[0].split("/"):
             case "GET", ["issues", _, "comments"]:
-                return [{"id": key, "body": text} for key, text in self.comments.items()] if first else []
+                return [self.comment(key) for key in self.comments] if first else []
             case "POST", ["issues", number, "comments"]:
                 self.comments[len(self.comments) + 100 * int(number)] = body["body"]
             case "PATCH", ["issues", "comments", key]:
@@ -149,7 +158,7 @@ class FakeForge:
             case "GET", ["issues"]:
                 return self.issues if first else []
             case "POST", ["issues"]:
-                self.issues.append({"number": len(self.issues) + 1, **body})
+                self.issues.append({"number": len(self.issues) + 1, "user": {"login": BOT}, **body})
             case "GET", ["pulls", _]:
                 return {"head": {"sha": self.head}}
             case _:
@@ -209,6 +218,16 @@ def test_other_peoples_comments_are_left_alone(forge, tmp_path):
     assert len(forge.comments) == 2
 
 
+def test_a_strangers_comment_that_begins_like_the_preview_is_not_taken_over(forge, tmp_path):
+    forge.comments[1] = f"{comment.MARKER} all is well"
+    forge.strangers.add(1)
+    assert comment.main([report(tmp_path, "first")]) == 0
+    assert comment.main([report(tmp_path, "second")]) == 0
+    assert forge.comments.pop(1) == f"{comment.MARKER} all is well"
+    (own,) = forge.comments.values()
+    assert "second" in own
+
+
 def test_a_report_about_another_commit_than_the_requests_head_is_refused(forge, tmp_path, capsys):
     assert comment.main([report(tmp_path), "--head", "c" * 40]) == 1
     assert forge.comments == {}
@@ -259,6 +278,19 @@ def test_drift_opens_one_issue_and_adds_to_it_while_it_is_open(forge, tmp_path):
     assert len(forge.comments) == 1
 
 
+def test_a_strangers_issue_of_the_same_title_hides_no_drift(forge, tmp_path):
+    forge.issues.append({"number": 1, "title": "Stack dev differs from its code", "user": None})
+    (tmp_path / "dev.txt").write_text("~ box-instance: status")
+    assert drift.main([str(tmp_path)]) == 0
+    assert len(forge.issues) == 2
+
+
+def test_the_remedy_for_drift_is_one_that_looks_at_the_cloud(forge, tmp_path):
+    (tmp_path / "dev.txt").write_text("~ box-instance: status")
+    assert drift.main([str(tmp_path)]) == 0
+    assert "`pulumi up --refresh --stack dev`" in forge.issues[0]["body"]
+
+
 def test_no_drift_is_no_issue(forge, tmp_path):
     assert drift.main([str(tmp_path)]) == 0
     assert forge.issues == []
@@ -277,8 +309,35 @@ def test_gitlab_is_spoken_to_where_the_job_runs_there(monkeypatch):
     for name, value in {"CI_API_V4_URL": "https://x/api/v4", "CI_PROJECT_ID": "5", "GITLAB_TOKEN": "glpat"}.items():
         monkeypatch.setenv(name, value)
     found = from_environment()
-    assert f"{found.api}/{found.notes.format(number=3)}" == "https://x/api/v4/projects/5/merge_requests/3/notes"
     assert "glpat" not in repr(found)
+
+
+def test_on_gitlab_the_comment_is_that_of_the_tokens_own_user(monkeypatch):
+    comments = [{"id": 1, "body": comment.MARKER, "author": {"username": "eve"}}]
+    sent: list[tuple[str, str]] = []
+
+    def answer(request: Any, timeout: int) -> io.BytesIO:
+        path = request.full_url.removeprefix("https://x/api/v4")
+        assert request.headers["Private-token"] == "glpat"
+        if path == "/user":
+            return io.BytesIO(b'{"username": "project_5_bot"}')
+        if request.method == "GET":
+            return io.BytesIO(json.dumps(comments if path.endswith("&page=1") else []).encode())
+        sent.append((request.method, path))
+        return io.BytesIO(b"{}")
+
+    for name in [name for name in os.environ if name.startswith("GITHUB")]:
+        monkeypatch.delenv(name)
+    for name, value in {"CI_API_V4_URL": "https://x/api/v4", "CI_PROJECT_ID": "5", "GITLAB_TOKEN": "glpat"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(urllib.request, "urlopen", answer)
+    from_environment().upsert(3, comment.MARKER, "first")
+    comments.append({"id": 2, "body": comment.MARKER, "author": {"username": "project_5_bot"}})
+    from_environment().upsert(3, comment.MARKER, "second")
+    assert sent == [
+        ("POST", "/projects/5/merge_requests/3/notes"),
+        ("PUT", "/projects/5/merge_requests/3/notes/2"),
+    ]
 
 
 # --- the real engine -------------------------------------------------------------------------------------------------
@@ -492,6 +551,19 @@ def test_what_may_write_runs_no_code_of_a_request():
 def test_real_previews_are_for_branches_of_this_repository_only():
     condition = workflow("stacks")["jobs"]["preview"]["if"]
     assert "head.repo.full_name == github.repository" in condition
+
+
+def test_a_newer_push_stops_the_real_preview_of_its_own_request_and_no_other():
+    concurrency = workflow("stacks")["jobs"]["preview"]["concurrency"]
+    assert "${{ matrix.stack }}" in concurrency["group"]
+    assert "${{ github.event.pull_request.number }}" in concurrency["group"]
+    assert concurrency["cancel-in-progress"] is True
+
+
+def test_drift_is_told_also_when_another_stack_could_not_be_looked_at():
+    """GitHub skips a job whose need has failed, unless its condition has a status function."""
+    condition = workflow("drift")["jobs"]["tell"]["if"]
+    assert condition == "${{ !cancelled() && needs.look.result != 'skipped' }}"
 
 
 def test_a_deployment_waits_for_its_environment_and_is_never_cut_short():
