@@ -46,7 +46,7 @@ def _outlives(resource: Resource, _: Demands) -> Iterator[str]:
 
 def _protected(disk: Resource, _: Demands) -> Iterator[str]:
     if not disk.protect:
-        yield "is deleted by a destroy, with all chats; set dataDisk.protect: true"
+        yield "is lost in a destroy, with all chats; set dataDisk.protect: true"
 
 
 def _snapshots(stack: Stack) -> Iterator[tuple[str | None, str]]:
