@@ -374,9 +374,22 @@ def run(script: str, *arguments: str, cwd: Path = ROOT) -> subprocess.CompletedP
         ("up", "up --stack dev --non-interactive --policy-pack policy --yes"),
     ],
 )
-def test_the_engine_runs_with_the_policy_pack(tools, action, call):
-    assert run("pulumi.sh", action, "dev").returncode == 0
+def test_the_engine_runs_with_the_policy_pack_after_the_offline_preview(tools, action, call):
+    done = run("pulumi.sh", action, "dev")
+    assert done.returncode == 0
+    assert "user-data" in done.stdout
     assert tools.read_text().splitlines() == ["login --non-interactive file:///tmp/state", call]
+
+
+@pytest.mark.parametrize("action", ["preview", "up"])
+def test_the_engine_is_not_started_where_the_offline_preview_finds_a_mandatory_rule_broken(fork, tools, action):
+    (fork / ".venv").symlink_to(sys.prefix)
+    file = fork / "infra" / "gpu_instance.py"
+    file.write_text(file.read_text().replace('http_tokens="required"', 'http_tokens="optional"'))
+    done = run("pulumi.sh", action, "dev", cwd=fork)
+    assert done.returncode == 1
+    assert "policy metadata-needs-token" in done.stderr
+    assert not tools.exists()
 
 
 def test_drift_is_reported_in_a_file_and_its_absence_in_none(tools, tmp_path, monkeypatch):

@@ -316,6 +316,11 @@ PREVIEWER: Final = (
         "ecs:DescribeImageSupportInstanceTypes ecs:DescribeRegions vpc:DescribeVpcs vpc:DescribeVSwitches",
         source="data_source_alicloud_images.go, data_source_alicloud_zones.go, ops doctor",
     ),
+    Extra(
+        what="the price, for the limit in policy/stacks.yaml",
+        actions="ecs:DescribePrice ecs:DescribeSpotPriceHistory bss:DescribePrice",
+        source="ops/price.py, ops/quote.py; scripts/ci/pulumi.sh",
+    ),
 )
 OPERATOR: Final = (
     Extra(
