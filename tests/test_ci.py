@@ -603,6 +603,33 @@ def test_the_example_for_gitlab_has_the_same_jobs():
     assert {"test", "offline preview", "comment", "real preview", "deploy dev", "drift dev"} <= content.keys()
 
 
+def test_on_gitlab_a_schedule_looks_for_drift_and_deploys_nothing():
+    content = yaml.safe_load((ROOT / "ci/gitlab-ci.yml").read_text())
+    schedule = '$CI_PIPELINE_SOURCE == "schedule"'
+    assert content["deploy dev"]["rules"][0] == {"if": schedule, "when": "never"}
+    assert [rule["if"].startswith(schedule) for rule in content["drift dev"]["rules"]] == [True]
+
+
+def test_on_gitlab_no_rule_asks_for_a_variable_of_an_environment():
+    """GitLab's own warning: such a variable may be undefined when the pipeline is made, and the job then missing."""
+    content = yaml.safe_load((ROOT / "ci/gitlab-ci.yml").read_text())
+    rules = [rule["if"] for job in content.values() if isinstance(job, dict) for rule in job.get("rules", ())]
+    assert rules
+    assert [rule for rule in rules if "ROLE_ARN" in rule] == []
+
+
+def test_on_gitlab_the_engines_archive_is_checked_before_it_is_opened():
+    steps = yaml.safe_load((ROOT / "ci/gitlab-ci.yml").read_text())[".pulumi"]["before_script"]
+    (fetch, check, unpack) = [
+        next(i for i, s in enumerate(steps) if w in s) for w in ("curl -f", "sha256sum", "tar -x")
+    ]
+    assert fetch < check < unpack
+    command = ["sh", "-c", steps[check]]
+    refused = subprocess.run(command, env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True, check=False)
+    assert refused.returncode != 0
+    assert "PULUMI_SHA256: is not set" in refused.stderr
+
+
 def test_deployments_take_the_engine_that_was_tested():
     example = (ROOT / "ci/gitlab-ci.yml").read_text()
     named = [step["with"]["pulumi-version"] for path in WORKFLOWS for step in steps(yaml.safe_load(path.read_text()))
