@@ -23,8 +23,8 @@ from Tea.core import TeaCore  # type: ignore[import-untyped]  # the package ship
 from Tea.exceptions import RetryError  # type: ignore[import-untyped]  # as above
 
 from ops.program import ROOT
-from sandbox import engine
-from scripts.ci import comment, drift, with_role
+from sandbox import engine, host
+from scripts.ci import cli, comment, drift, with_role
 from scripts.ci.forge import ForgeError, from_environment
 from tests.engine import copy_program
 
@@ -528,6 +528,50 @@ def test_what_is_missing_for_a_role_is_named():
         with_role.identity_token({})
     with pytest.raises(with_role.IdentityError, match="ALIBABA_CLOUD_OIDC_PROVIDER_ARN not set"):
         with_role.credentials({"ALIBABA_CLOUD_ROLE_ARN": "acs:ram::1:role/x", "OIDC_TOKEN": "jwt"})
+
+
+# --- the engine for the tests ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What was made on a machine that has neither Go nor a Pulumi CLI."""
+    done: list[str] = []
+    monkeypatch.setattr(engine, "find_cli", lambda: None)
+    monkeypatch.setattr(host, "_go_is_new_enough", lambda: False)
+    monkeypatch.setattr(host, "_install_go", lambda _: done.append("go"))
+
+    def build(_: object) -> Path:
+        done.append("cli")
+        return Path("/cache/pulumi")
+
+    monkeypatch.setattr(engine, "build_cli", build)
+    return done
+
+
+def test_the_engine_is_built_with_a_go_of_its_own_where_there_is_neither(made, capsys):
+    assert cli.main() == 0
+    assert (made, capsys.readouterr().out) == (["go", "cli"], "/cache/pulumi\n")
+
+
+def test_an_engine_that_is_there_is_taken(made, monkeypatch, capsys):
+    monkeypatch.setattr(engine, "find_cli", lambda: Path("/usr/bin/pulumi"))
+    assert cli.main() == 0
+    assert (made, capsys.readouterr().out) == ([], "/usr/bin/pulumi\n")
+
+
+def test_an_engine_that_cannot_be_built_fails_with_the_reason(made, monkeypatch, capsys):
+    def fail(_: object) -> None:
+        raise engine.EngineError("no `go` on PATH")
+
+    monkeypatch.setattr(engine, "build_cli", fail)
+    assert cli.main() == 1
+    assert "no `go` on PATH" in capsys.readouterr().err
+
+
+def test_ci_has_the_engine_before_it_runs_the_tests():
+    steps = re.findall(r"^step make (\S+)", (ROOT / ".ci/run").read_text(), re.MULTILINE)
+    assert steps.index("cli") < steps.index("test")
 
 
 # --- the workflows ---------------------------------------------------------------------------------------------------
