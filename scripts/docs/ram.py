@@ -95,7 +95,7 @@ Four policies, for four identities. Create each as a custom policy (RAM console 
 | [ram/previewer.json](ram/previewer.json) | CI on pull requests; drift detection | looks, changes nothing |
 | [ram/deployer.json](ram/deployer.json) | CI on merge, or you; **with** previewer | `pulumi up`, `pulumi destroy` |
 | [ram/operator.json](ram/operator.json) | whoever runs `python -m ops …` | status, prices, start and stop, commands |
-| [ram/instance-role.json](ram/instance-role.json) | the instance; made by the program | its own secrets |
+| [ram/instance-role.json](ram/instance-role.json) | the instance; the program makes it | its secrets, a metric |
 
 They are written for the project name `{PROJECT}` (Pulumi.yaml) in every region. With another name, replace it in all.
 None of them has been tried on a live account: a refusal names the missing action, and a report of it is welcome.
@@ -112,10 +112,9 @@ None of them has been tried on a live account: a refusal names the missing actio
   account of its own is.
 - The previewer reads the stack's secrets, because a refresh compares them. Without drift detection, strike
   `oos:GetSecretParameter` and `kms:GetSecretValue`.
-
 - **`doctor`** also tries the purchase, as a dry run (`ecs:RunInstances`, `vpc:CreateVpc`): that check asks whether the
-  deployer could, and needs the deployer's policy. With the operator's alone it is told as not permitted. So do the
-  runbooks' `aliyun` lines that change the machine itself.
+  deployer could, and needs the deployer's policy. With the operator's alone it reports a missing permission.
+  The runbooks' `aliyun` lines that change the machine itself need the deployer's policy, too.
 
 A custom policy holds {LIMIT} characters without blanks; a test keeps each below that.
 """
