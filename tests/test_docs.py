@@ -175,8 +175,8 @@ def test_the_readme_in_chinese_has_the_same_commands_links_and_stack_files():
     assert linked(english) - {"README.zh-CN.md"} == linked(chinese) - {"README.md"}
 
 
-# Begin a line that needs root, an account or the network, or takes minutes.
-NOT_HERE = ("sudo ", "git clone ", "export ", "pulumi ", "make test ")
+# Begin a line that needs root, an account, the network or a person, or takes minutes.
+NOT_HERE = ("sudo ", "git clone ", "$EDITOR ", "export ", "pulumi ", "make test ")
 
 
 @pytest.fixture(scope="module")
