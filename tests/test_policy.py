@@ -263,6 +263,8 @@ CASES: dict[str, tuple[list[Resource], list[Resource]]] = {
             running("docker pull nginx:1.29"),
             running("docker pull nginx"),
             running("docker image pull --quiet nginx:1.29"),
+            running("true && sudo -E docker pull nginx"),
+            running('runcmd: ["docker pull nginx"]'),
             running("docker run --rm \\\n  --network host \\\n  nginx:1.29 nginx -g 'daemon off;'"),
             running("services:\n  web:\n    image: nginx:1.29  # the newest\n"),
             running(
@@ -282,6 +284,7 @@ CASES: dict[str, tuple[list[Resource], list[Resource]]] = {
             running("docker run --rm -v /srv/data:/data ghcr.io/open-webui/open-webui@sha256:0123 /app/start.sh x/y"),
             running("docker run --rm \\\n  ghcr.io/open-webui/open-webui@sha256:0123 \\\n  /app/start.sh"),
             running('docker pull "$IMAGE"'),
+            running('{"modelfile": "FROM qwen3:8b\\nSYSTEM You explain docker run commands to beginners."}'),
             running("    image: ghcr.io/open-webui/open-webui@sha256:0123"),
             running("    image: str"),
             running("curl -fsSo archive https://example.com/a-1.2.tar.gz\nsha256sum -c sums | sh"),

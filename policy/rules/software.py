@@ -15,6 +15,8 @@ CARRIERS: Final = frozenset({"alicloud:ecs/instance:Instance", COMMAND})
 DIGEST: Final = re.compile(r"\brelease ([0-9a-f]{8,64})\b")
 HALF: Final = re.compile(r"[0-9A-Za-z!#$%&()*+;<=>?@^_`{|}~-]{100,}")
 _IMAGE = r"[\w.-]+(?:[:/][\w.-]+)+"  # NAME:TAG, or a path; no digest
+# Where a command can stand: not in the middle of a sentence, as of a Modelfile.
+_COMMAND = r"(?:^[ \t-]*|[;&|({\[`\"']\s*|\b(?:do|else|exec|then|sudo(?:\s+-\S+)*)\s+)"
 _FETCH = r"(?:curl|wget)\b"
 _SHELL = r"(?:[\w/]*/)?(?:(?:ba|da|k|z)?sh|python3?)\b"
 FLOATING: Final = {
@@ -25,8 +27,10 @@ FLOATING: Final = {
     re.compile(r"/releases/latest/\S*"): "whatever is newest",
     # What a variable names is not known here; a digest anywhere in the command is the image's.
     re.compile(
-        r"\b(?:docker|podman|nerdctl)\s+(?:(?:image|container)\s+)?(?:pull|run|create)\s(?![^\n]*(?:@sha256:|\$))[^\n]*"
-    ): ("no digest"),
+        rf"{_COMMAND}(?:docker|podman|nerdctl)\s+(?:(?:image|container)\s+)?(?:pull|run|create)\s"
+        r"(?![^\n]*(?:@sha256:|\$))[^\n]*",
+        re.MULTILINE,
+    ): "no digest",
     re.compile(
         rf"^[ \t-]*[\"']?image[\"']?[ \t]*:[ \t]*[\"']?{_IMAGE}[\"']?[ \t,]*(?:#.*)?$", re.MULTILINE
     ): "no digest",
@@ -81,7 +85,7 @@ def _floating(path: str, text: str) -> Iterator[str]:
     lines = re.sub(r"\\\n\s*", " ", text)  # a command may go on in the next line
     for pattern, what in FLOATING.items():
         if found := pattern.search(lines):
-            shown = " ".join(found[0].split())[:60]
+            shown = " ".join(found[0].split()).lstrip("-;&|({[`\"'")[:60].strip()
             yield f"has `{shown}` in {path or 'its content'} ({what}); name a version and its digest"
 
 
