@@ -11,7 +11,7 @@ DEV := .venv/.dev-$(call PIN,requirements.txt requirements-ops.txt requirements-
 PIP := .venv/bin/python -m pip --quiet --disable-pip-version-check install -r
 
 .DEFAULT_GOAL := help
-.PHONY: help venv preview test lint types unit fmt gpu docs sandbox sandbox-down good-path day-two rehearse clean
+.PHONY: help venv preview cli test lint types unit fmt gpu docs sandbox sandbox-down good-path day-two rehearse clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-13s %s\n", $$1, $$2}' Makefile
@@ -20,6 +20,9 @@ venv: $(DEV) ## .venv with everything that the targets below need
 
 preview: $(RUNTIME) ## what `pulumi up` would make: [STACK=dev] [AGAINST=git revision] [JSON=1]
 	@.venv/bin/python -m ops preview --stack '$(STACK)' $(if $(AGAINST),--against '$(AGAINST)') $(if $(JSON),--json)
+
+cli: $(DEV) ## the Pulumi CLI, found or built once: with it `make test` runs the engine too
+	@.venv/bin/python -m scripts.ci.cli
 
 test: lint types unit ## everything that CI checks; needs neither root nor a cloud account
 

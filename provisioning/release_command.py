@@ -46,28 +46,29 @@ packed = half.read_text().strip() + "{content}\""""
 
 def carry(spec: BoxSpec) -> str:
     """What runs first: it leaves half of the bundle on the instance. Raises `bundle.TooLargeError`."""
-    return _script(CARRY, spec, "first", 0)
+    return _checked(spec, "first", 0)
 
 
 def render(spec: BoxSpec) -> str:
     """The release itself: the same text for the same spec. Raises `bundle.TooLargeError`."""
-    return _script(RELEASE, spec, "second", 1)
+    return _checked(spec, "second", 1)
 
 
-def _script(template: str, spec: BoxSpec, which: str, part: int) -> str:
-    built = bundle.build(spec)
+def scripts(name: str, built: bundle.Bundle) -> tuple[str, str]:
+    """Both, whatever their size."""
     packed, middle = built.base85, len(built.base85) // 2
-    content = (packed[:middle], packed[middle:])[part]
     half = f"{HALVES}/{built.digest}.half"
-    text = template.format(
-        name=spec.name,
-        digest=built.digest,
-        target=built.target,
-        halves=HALVES,
-        half=half,
-        content=content,
-        unpack=built.unpack(PACKED.format(half=half, content=content)),
+    about = {"name": name, "digest": built.digest, "half": half}
+    unpack = built.unpack(PACKED.format(half=half, content=packed[middle:]))
+    return (
+        CARRY.format(**about, halves=HALVES, content=packed[:middle]),
+        RELEASE.format(**about, target=built.target, unpack=unpack),
     )
+
+
+def _checked(spec: BoxSpec, which: str, part: int) -> str:
+    built = bundle.build(spec)
+    text = scripts(spec.name, built)[part]
     size = len(base64.b64encode(text.encode()))
     bundle.check_size(f"the release command's {which} half in base64", size, LIMIT, built, spec)
     return text

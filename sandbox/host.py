@@ -33,6 +33,11 @@ def prepare(say: Callable[[str], None]) -> None:
     if os.geteuid() != 0:
         raise HostError("the sandbox makes namespaces, mounts and loop devices, so it needs root: sudo make sandbox")
     _install_packages(say)
+    go(say)
+
+
+def go(say: Callable[[str], None]) -> None:
+    """A Go on this process's PATH that can build what is built here. Needs no root. Raises `HostError`."""
     if not _go_is_new_enough():
         _install_go(say)
 
