@@ -14,7 +14,7 @@ def run_open(stack: str, *, as_json: bool) -> int:
 
     def command() -> int:
         settings = stack_settings.load(stack)
-        found = instance.required(Cloud(settings.region), settings)
+        found = instance.required(Cloud(settings.region, stack=settings.stack), settings)
         url = instance.address(settings, found)
         if url is None:
             raise NotPossibleError(f"{found.id} has no public address\n    fix: pulumi up --stack {stack}")
@@ -37,7 +37,7 @@ def run_password(stack: str, *, yes: bool, as_json: bool) -> int:
         if not terminal.confirmed(f"the password of {settings.admin.email} will be shown here in clear", yes=yes):
             return terminal.FINDINGS
         body = (
-            Cloud(settings.region)
+            Cloud(settings.region, stack=settings.stack)
             .call("oos", "GetSecretParameter", RegionId=settings.region, Name=name, WithDecryption=True)
             .body
         )

@@ -17,7 +17,7 @@ def run(stack: str, *, write_zone: bool, as_json: bool) -> int:
 
     def command() -> int:
         settings = stack_settings.load(stack)
-        cloud = Cloud(settings.region)
+        cloud = Cloud(settings.region, stack=settings.stack)
         if write_zone:
             return _write_zone(settings, cloud)
         document = examine(settings, cloud)

@@ -24,7 +24,7 @@ def run(stack: str, unit: str | None, lines: int, *, follow: bool, as_json: bool
         if follow and as_json:
             raise NotPossibleError("--follow never ends, --json is one document\n    fix: leave one of them out")
         settings = stack_settings.load(stack)
-        cloud = Cloud(settings.region)
+        cloud = Cloud(settings.region, stack=settings.stack)
         found = instance.required(cloud, settings)
         assistant.require_agent(cloud, found.id)
         text, cursor = _read(cloud, found.id, unit, lines, None)

@@ -31,7 +31,7 @@ def run(stack: str, bucket: str, source: str, *, public: bool, yes: bool, as_jso
 
     def command() -> int:
         settings = stack_settings.load(stack)
-        target = Bucket(Cloud(settings.region), bucket)
+        target = Bucket(Cloud(settings.region, stack=settings.stack), bucket)
         document = mirror(settings, target, MirrorPreset(source), public=public, yes=yes)
         terminal.emit(document, show, as_json=as_json)
         return terminal.OK if document["written"] else terminal.FINDINGS

@@ -26,7 +26,7 @@ def run(what: str, stack: str, *, keep: bool, yes: bool, as_json: bool) -> int:
 
     def command() -> int:
         settings = stack_settings.load(stack)
-        cloud = Cloud(settings.region)
+        cloud = Cloud(settings.region, stack=settings.stack)
         document = power(what, settings, cloud, keep=keep, yes=yes)
         terminal.emit(document, lambda shown: _text(shown, stack), as_json=as_json)
         return terminal.OK

@@ -23,7 +23,7 @@ def run(stack: str, *, compare: bool, as_json: bool) -> int:
 
     def command() -> int:
         settings = stack_settings.load(stack)
-        cloud = Cloud(settings.region)
+        cloud = Cloud(settings.region, stack=settings.stack)
         if compare:
             from ops import quote_compare  # noqa: PLC0415 - only half of the runs need it
 

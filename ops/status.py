@@ -27,7 +27,7 @@ def run(stack: str, *, as_json: bool) -> int:
     def command() -> int:
         settings = stack_settings.load(stack)
         with terminal.doing("looking"):
-            document = status(settings, Cloud(settings.region), now())
+            document = status(settings, Cloud(settings.region, stack=settings.stack), now())
         terminal.emit(document, status_view.status, as_json=as_json)
         return terminal.FINDINGS if document["attention"] else terminal.OK
 

@@ -83,14 +83,25 @@ def test_a_command_too_long_for_cloud_assistant_is_refused(deployed: Operator):
     assert "Cloud Assistant takes 24576" in result.stderr
 
 
-def test_ctrl_c_stops_the_command_on_the_box_too(deployed: Operator, monkeypatch: pytest.MonkeyPatch):
-    def interrupted(*_: Any, **__: Any) -> None:
-        raise KeyboardInterrupt
+def interrupted(*_: Any, **__: Any) -> None:
+    raise KeyboardInterrupt
 
+
+def test_ctrl_c_stops_the_command_on_the_box_too_and_says_so(deployed: Operator, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(terminal, "wait_for", interrupted)
     result = deployed.run("exec", "--yes", "--", "sleep 600")
     assert result.exit_code == 130
     assert deployed.region.stopped == ["t-000000000000"]
+    assert "the command t-000000000000 on i-t4nexample01 was stopped" in result.stderr
+    assert "goes on there" not in result.stderr
+
+
+def test_ctrl_c_says_what_may_go_on_where_it_cannot_be_stopped(deployed: Operator, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(terminal, "wait_for", interrupted)
+    deployed.api.faults["StopInvocation"] = [constants.FORBIDDEN]
+    result = deployed.run("exec", "--yes", "--", "sleep 600")
+    assert result.exit_code == 130
+    assert "may go on on i-t4nexample01, it could not be stopped: ecs:StopInvocation: Forbidden.RAM" in result.stderr
 
 
 def test_a_command_that_does_not_end_is_given_up_and_stopped(deployed: Operator, monkeypatch: pytest.MonkeyPatch):
@@ -98,6 +109,27 @@ def test_a_command_that_does_not_end_is_given_up_and_stopped(deployed: Operator,
     with pytest.raises(OpsError, match="not yet delivered after 0 s"):
         assistant.run(Cloud(constants.REGION), constants.INSTANCE, "true", what="it", timeout_s=10)
     assert deployed.region.stopped
+
+
+def test_why_a_command_is_given_up_is_not_hidden_by_a_stop_that_fails(
+    deployed: Operator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr(assistant, "DELIVERY_S", -10)
+    deployed.api.faults["StopInvocation"] = [constants.FORBIDDEN]
+    with pytest.raises(OpsError, match="not yet delivered after 0 s"):
+        assistant.run(Cloud(constants.REGION), constants.INSTANCE, "true", what="it", timeout_s=10)
+    assert "could not be stopped: ecs:StopInvocation" in capsys.readouterr().err
+
+
+def test_a_command_that_has_ended_without_running_is_told_and_not_stopped(
+    deployed: Operator, monkeypatch: pytest.MonkeyPatch
+):
+    ended = {"InvocationStatus": "Aborted", "ErrorCode": "InstanceNotRunning", "ErrorInfo": "it is stopping"}
+    body = {"Invocation": {"InvocationResults": {"InvocationResult": [ended]}}}
+    monkeypatch.setattr(type(deployed.region), "DescribeInvocationResults", lambda *_: body)
+    with pytest.raises(OpsError, match="InstanceNotRunning: it is stopping"):
+        assistant.run(Cloud(constants.REGION), constants.INSTANCE, "true", what="it")
+    assert deployed.region.stopped == []
 
 
 @pytest.mark.parametrize("command", [["stop"], ["start"], ["restart"], ["password"], ["exec", "--", "true"]])
@@ -199,6 +231,12 @@ def test_the_password_is_the_stacks_own_parameter(deployed: Operator):
     assert result.stdout.strip() == "correct-horse"
     asked = deployed.api.called("GetSecretParameter")[0]
     assert (asked["Name"], asked["WithDecryption"]) == ("open-webui-dev/admin-password", "true")
+
+
+@pytest.mark.parametrize("password", ["[bold]a[/nothing]", "x" * 150, ":rocket: [red] b", "a\\[b"])
+def test_a_password_is_printed_as_it_is(deployed: Operator, password: str):
+    deployed.region.password = password
+    assert deployed.run("password", "--yes").stdout == f"{password}\n"
 
 
 def test_a_password_that_may_not_be_decrypted_is_told(deployed: Operator):

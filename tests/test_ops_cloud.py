@@ -7,7 +7,7 @@ import pytest
 
 from ops.cloud import client
 from ops.cloud.client import Cloud
-from ops.cloud.errors import CloudError, NotPossibleError
+from ops.cloud.errors import CloudError, NotPossibleError, innermost
 from ops.program import ROOT
 from tests.openapi import constants, server, signature
 from tests.openapi import operator as operators
@@ -176,8 +176,41 @@ def test_a_service_out_of_reach_is_told_with_its_fix(operator: Operator, monkeyp
     monkeypatch.setenv("ALIBABA_CLOUD_ENDPOINT_ECS", "http://127.0.0.1:9")
     result = operator.run("quote")
     assert result.exit_code == 1
-    assert "ecs:DescribePrice: Network: no answer" in result.stderr
+    assert "ecs:DescribePrice: Network: connection refused (127.0.0.1:9)\n" in result.stderr
     assert "HTTPS_PROXY" in result.stderr
+    assert "SystemDisk" not in result.stderr  # nothing of the request's address
+
+
+def test_a_gateways_page_is_tried_again_as_other_server_faults_are(operator: Operator):
+    operator.api.faults["DescribePrice"] = [constants.GATEWAY, constants.GATEWAY]
+    assert operator.run("quote").exit_code == 0
+    assert len(operator.api.called("DescribePrice")) == 5
+
+
+def test_a_gateways_page_without_end_is_told_by_its_title_after_five_attempts(operator: Operator):
+    operator.api.faults["DescribePrice"] = [constants.GATEWAY] * 50
+    result = operator.run("quote")
+    assert result.exit_code == 1
+    assert "Network: a page came in place of an answer: 502 Bad Gateway (127.0.0.1:" in result.stderr
+    assert len(operator.api.called("DescribePrice")) == client.ATTEMPTS
+
+
+def test_the_innermost_reason_is_told_without_the_requests_address():
+    refused = ConnectionRefusedError(111, "Connection refused")
+    wrapped = ValueError("Max retries exceeded with url: /?AccessKeyId=secret", refused)
+    assert innermost(wrapped) == "connection refused"
+    assert innermost(ValueError("no answer from https://a.example/x?Signature=abc (x)")) == (
+        "no answer from https://a.example/x (x)"
+    )
+    assert innermost(TimeoutError()) == "TimeoutError"
+
+
+def test_a_hint_that_names_a_command_names_the_stack(operator: Operator):
+    operator.region.status = "Stopped"
+    operator.deploy()
+    operator.api.faults["StartInstance"] = [constants.NO_STOCK]
+    stderr = operator.run("start", "--yes").stderr
+    assert "python -m ops doctor --write-zone --stack dev" in stderr
 
 
 def test_an_address_given_for_one_command_goes_before_the_environments(

@@ -12,6 +12,7 @@ FORBIDDEN = Fault(403, "Forbidden.RAM", "User not authorized to operate on the s
 THROTTLED = Fault(400, "Throttling.User", "Request was denied due to user flow control.", {"x-acs-retry-after": "20"})
 BUSY = Fault(503, "ServiceUnavailable", "The request has failed due to a temporary failure of the server.")
 BROKEN = Fault(500, "InternalError", "The request processing has failed due to some unknown error.")
+GATEWAY = Fault(502, "", "", page="<html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>")
 EXPIRED = Fault(403, "InvalidSecurityToken.Expired", "Specified SecurityToken is expired.")
 
 HOURLY = {  # list price per hour: instance type -> USD

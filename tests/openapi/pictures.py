@@ -9,7 +9,7 @@ from rich import _export_format
 from rich.console import Console, RenderableType
 from rich.text import Text
 
-from ops import show
+from ops import terminal
 from ops.program import ROOT
 from tests.openapi.operator import Operator
 
@@ -29,10 +29,12 @@ def picture(operator: Operator, monkeypatch: pytest.MonkeyPatch, name: str, *arg
         color_system="truecolor",
         highlight=False,
         legacy_windows=False,
+        markup=False,
+        emoji=False,
         _environ={},
     )
     shown: list[RenderableType] = []
-    monkeypatch.setattr(show, "emit", shown.append)
+    monkeypatch.setattr(terminal, "display", shown.append)
     said = operator.run(*arguments).output
     typed = [word for word in arguments if word != "--yes"]
     console.print(Text.assemble(("$ ", "dim"), f"python -m ops {' '.join(typed)}"))
