@@ -1,6 +1,9 @@
 """The commands about a running stack: logs, exec, power, the way in, and models."""
 
 import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,6 +31,53 @@ def test_the_journal_is_of_all_the_boxs_units_or_of_one(deployed: Operator):
     assert "--unit=owbox-open-webui --lines=7" in script
 
 
+@pytest.mark.parametrize(("lines", "cut", "kept"), [(3, 0, 3), (900, 501, 399)])
+def test_a_long_journal_is_cut_between_lines_and_the_cut_is_said(
+    deployed: Operator, tmp_path: Path, lines: int, cut: int, kept: int
+):
+    """By the very script, in a shell with a journalctl of its own."""
+    deployed.region.run = on_a_box(tmp_path, f"seq -f 'a line of fifty characters, with its number: %04.0f' {lines}")
+    result = deployed.run("logs")
+    shown = result.stdout.splitlines()
+    assert len(shown) == kept
+    assert shown[0] == f"a line of fifty characters, with its number: {lines - kept + 1:04}"
+    assert (f"[{cut} older lines cut" in result.stderr) == bool(cut)
+    assert deployed.document("logs")["cut"] == cut
+
+
+def test_a_journal_that_cannot_be_read_is_told_with_journalctls_words(deployed: Operator, tmp_path: Path):
+    deployed.region.run = on_a_box(tmp_path, "echo Failed to open journal: No such file >&2; exit 3")
+    result = deployed.run("logs")
+    assert result.exit_code == 1
+    assert "journalctl failed on i-t4nexample01 (exit 3): Failed to open journal: No such file" in result.stderr
+
+
+def test_a_unit_without_entries_is_told_with_those_that_there_are(deployed: Operator, tmp_path: Path):
+    deployed.region.run = on_a_box(tmp_path, "echo -- No entries --")
+    result = deployed.run("logs", "--unit", "openwebui")
+    assert result.exit_code == 1
+    assert "no entries; known units: address, back-up, boot, caddy," in result.stderr
+    assert "open-webui, packages, ready" in result.stderr
+    assert deployed.document("logs", "--unit", "openwebui")["lines"] == []
+
+
+def on_a_box(folder: Path, journalctl: str) -> Callable[[str], tuple[str, int]]:
+    """A box that runs scripts in a shell, where journalctl is what is given, and a cursor behind it."""
+    program = folder / "journalctl"
+    program.write_text(f"#!/bin/sh\n{journalctl}\necho '-- cursor: s=1;i=2;b=3'\n")
+    program.chmod(0o755)
+
+    def run(script: str) -> tuple[str, int]:
+        path = f"{folder}:/usr/bin:/bin"
+        shell = ["sh", "-c", script]
+        done = subprocess.run(
+            shell, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, env={"PATH": path}
+        )
+        return done.stdout, done.returncode
+
+    return run
+
+
 @pytest.mark.parametrize("unit", ["a; rm -rf /", "$(x)", "", "a b"])
 def test_a_units_name_cannot_carry_a_command(deployed: Operator, unit: str):
     result = deployed.run("logs", "--unit", unit)
@@ -52,7 +102,7 @@ def test_following_goes_on_behind_the_last_line_until_ctrl_c(deployed: Operator,
 
 
 def test_a_journal_without_news_keeps_the_cursor():
-    assert logs.split("-- No entries --\n", "s=1") == ("", "s=1")
+    assert logs.parsed("-- No entries --\n", "s=1") == logs.Journal([], "s=1", 0)
 
 
 def test_follow_and_json_exclude_each_other(deployed: Operator):
