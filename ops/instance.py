@@ -33,6 +33,11 @@ class Instance:
         return str(self.facts.get("Status", "unknown"))
 
     @property
+    def stopped_mode(self) -> str | None:
+        """StopCharging or KeepCharging of a stopped instance, Not-applicable of a subscription's; else None."""
+        return dig(self.facts, "StoppedMode") if self.status == "Stopped" else None
+
+    @property
     def public_ip(self) -> str | None:
         """The elastic address."""
         return dig(self.facts, "EipAddress", "IpAddress") or None

@@ -69,7 +69,7 @@ def _instance(found: Instance) -> dict[str, Any]:
         "spot": facts.get("SpotStrategy") not in (None, "NoSpot"),
         "expires": facts.get("ExpiredTime") or None,
         "started": facts.get("StartTime") or None,
-        "stoppedMode": facts.get("StoppedMode") if found.status == "Stopped" else None,
+        "stoppedMode": found.stopped_mode,
         "locks": found.locks,
     }
 

@@ -234,6 +234,26 @@ def test_a_machine_already_there_is_left_alone(deployed: Operator):
     assert not deployed.api.called("StartInstance")
 
 
+def test_a_stop_of_a_machine_that_is_stopped_and_still_billed_says_how_to_end_that(deployed: Operator):
+    deployed.region.status, deployed.region.stopped_mode = "Stopped", "KeepCharging"
+    result = deployed.run("stop", "--yes")
+    assert result.exit_code == 1
+    assert "still billed" in result.stdout
+    assert "python -m ops start --stack dev && python -m ops stop --stack dev" in result.stdout
+    assert not deployed.api.called("StopInstance")
+    assert deployed.document("stop")["stoppedMode"] == "KeepCharging"
+    assert deployed.run("stop", "--keep").exit_code == 0
+
+
+@pytest.mark.parametrize(("status", "fix"), [("Stopped", "start"), ("Starting", "status")])
+def test_a_restart_of_what_does_not_run_is_refused(deployed: Operator, status: str, fix: str):
+    deployed.region.status = status
+    result = deployed.run("restart", "--yes")
+    assert result.exit_code == 2
+    assert f"fix: python -m ops {fix} --stack dev" in result.stderr
+    assert not deployed.api.called("RebootInstance")
+
+
 def test_a_restart_is_over_only_after_the_machine_was_down(deployed: Operator):
     assert deployed.run("restart", "--yes").exit_code == 0
     assert deployed.region.transition == []
