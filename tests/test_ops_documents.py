@@ -20,6 +20,7 @@ COMMANDS = {
     "quote": ["quote"],
     "quote-compare": ["quote", "--compare"],
     "doctor": ["doctor"],
+    "doctor-write-zone": ["doctor", "--write-zone"],
     "status": ["status"],
     "logs": ["logs"],
     "exec": ["exec", "--yes", "--json", "--", "true"],
@@ -64,7 +65,7 @@ def test_every_command_with_json_has_a_schema():
     named = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
     shared = {"start": "power", "stop": "power", "restart": "power"}
     schemas = {file.stem for file in SCHEMAS.glob("*.json")}
-    assert {shared.get(name, name) for name in named} | {"quote-compare"} == schemas
+    assert {shared.get(name, name) for name in named} | {"quote-compare", "doctor-write-zone"} == schemas
 
 
 def test_a_schema_refuses_what_is_not_documented():

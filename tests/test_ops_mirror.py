@@ -197,7 +197,13 @@ def test_the_doctor_asks_every_address_of_a_box(hub: Hub):
     assert found["Open WebUI v0.11.4"].answers == (None,)
     assert found["model qwen3:8b"].answers == (None,)
     assert found["ACME directory"].answers == ("HTTP 404",)
-    assert [source.what for source in artifacts.unanswered(list(found.values()))] == ["ACME directory"]
+    facts = [(one.check, one.level, one.fact.split(":")[0]) for one in artifacts.findings(list(found.values()), "dev")]
+    assert facts == [
+        ("downloads", "warning", "Ollama 0.32.7"),
+        ("downloads", "warning", "Caddy 2.11.7"),
+        ("certificate", "warning", "ACME directory"),
+        ("downloads", "ok", "answer from here"),
+    ]
 
 
 def test_the_bucket_checks_signatures(store: Oss):

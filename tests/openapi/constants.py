@@ -5,6 +5,7 @@ from decimal import Decimal
 from tests.openapi.server import Fault
 
 REGION, ZONE, OTHER_ZONE = "ap-southeast-1", "ap-southeast-1c", "ap-southeast-1b"
+VPC = "vpc-t4nexample01"
 TYPE = "ecs.gn7i-c8g1.2xlarge"
 INSTANCE, DISK, ADDRESS, PUBLIC_IP = "i-t4nexample01", "d-t4nexample01", "eip-t4nexample01", "203.0.113.80"
 NO_STOCK = Fault(403, "OperationDenied.NoStock", "The requested resource is sold out in the specified zone; try other.")

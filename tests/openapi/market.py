@@ -8,6 +8,8 @@ from typing import Any
 from tests.openapi.constants import DATA_DISK, HOURLY, OTHER_ZONE, REGION, SYSTEM_DISK, TRAFFIC, ZONE
 from tests.openapi.server import Fault
 
+DISKS = ("cloud_essd", "cloud_auto")
+
 
 @dataclass(kw_only=True)
 class Market:
@@ -77,6 +79,8 @@ class Market:
 
     def DescribeAvailableResource(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
         what = given["DestinationResource"]
+        if what == "DataDisk" and given.get("SystemDiskCategory", "cloud_efficiency") not in DISKS:
+            return self._zones({given["ZoneId"]: []}, what)  # beside the assumed one, these types take nothing
         if what != "InstanceType":
             offers = [
                 {
@@ -87,7 +91,7 @@ class Market:
                     "Max": 2048,
                     "Unit": "GiB",
                 }
-                for name in ("cloud_essd", "cloud_auto")
+                for name in DISKS
             ]
             return self._zones({given["ZoneId"]: offers}, what)
         wanted = [name for name in self.types if given.get("InstanceType") in (None, name)]
