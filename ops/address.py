@@ -47,6 +47,8 @@ def run_password(stack: str, *, yes: bool, as_json: bool) -> int:
                 f"the parameter {name} came without its value\n    fix: kms:GetSecretValue and kms:Decrypt are needed"
             )
         terminal.emit({"email": settings.admin.email, "password": value}, lambda _: str(value), as_json=as_json)
+        if not as_json:
+            terminal.hint(f"python -m ops open --stack {stack}, sign in as {settings.admin.email}")
         return terminal.OK
 
     return terminal.guarded(command)

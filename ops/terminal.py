@@ -75,7 +75,7 @@ def hint(text: str) -> None:
 
 def confirmed(what: str, *, yes: bool) -> bool:
     """Say what is going to happen, and ask, unless `--yes`. Raises NotPossibleError where nobody can answer."""
-    print(what, file=sys.stderr)
+    print(what, file=sys.stderr, flush=True)
     if yes:
         return True
     if not sys.stdin.isatty():

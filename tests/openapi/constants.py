@@ -23,3 +23,4 @@ HOURLY = {  # list price per hour: instance type -> USD
     "ecs.gn8is.2xlarge": "2.02",
 }
 SYSTEM_DISK, DATA_DISK, TRAFFIC = Decimal("0.0204"), Decimal("0.0002041"), Decimal("0.117")
+ADDRESS_FEE, BANDWIDTH_DAY = Decimal("0.005"), Decimal("0.35")  # per hour; per Mbit/s and day

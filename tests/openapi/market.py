@@ -5,7 +5,17 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from tests.openapi.constants import DATA_DISK, HOURLY, OTHER_ZONE, REGION, SYSTEM_DISK, TRAFFIC, ZONE
+from tests.openapi.constants import (
+    ADDRESS_FEE,
+    BANDWIDTH_DAY,
+    DATA_DISK,
+    HOURLY,
+    OTHER_ZONE,
+    REGION,
+    SYSTEM_DISK,
+    TRAFFIC,
+    ZONE,
+)
 from tests.openapi.server import Fault
 
 DISKS = ("cloud_essd", "cloud_auto")
@@ -58,6 +68,36 @@ class Market:
         infos = {"DetailInfos": {"DetailInfo": rows if details else []}}
         rules = {"Rule": [rule] if total["DiscountPrice"] else []}
         return {"PriceInfo": {"Price": {**total, **infos, "Currency": self.currency}, "Rules": rules}}
+
+    def GetPayAsYouGoPrice(self, given: Mapping[str, Any]) -> Mapping[str, Any] | Fault:
+        """An elastic address, by the modules of its two help pages; another set is refused."""
+        asked = {module["ModuleCode"]: (module["Config"], module["PriceType"]) for module in given["ModuleList"]}
+        if asked == {
+            "InternetTrafficOut": ("InternetTrafficOut:1", "Usage"),
+            "InstanceRent": ("InstanceRent:1", "Hour"),
+        }:
+            prices = {"InternetTrafficOut": TRAFFIC, "InstanceRent": ADDRESS_FEE}
+        elif asked.keys() == {"Bandwidth", "InternetChargeType", "ISP"} and asked["Bandwidth"][1] == "Day":
+            kbps = int(asked["Bandwidth"][0].removeprefix("Bandwidth:"))
+            prices = {"Bandwidth": kbps // 1024 * BANDWIDTH_DAY, "InternetChargeType": Decimal(0), "ISP": Decimal(0)}
+        else:
+            return Fault(400, "InvalidModuleCode", "The specified ModuleCode is invalid.")
+        details = [
+            {
+                "ModuleCode": code,
+                "OriginalCost": float(price),
+                "InvoiceDiscount": float(price - price * self.discount),
+                "CostAfterDiscount": float(price * self.discount),
+                "UnitPrice": float(price),
+            }
+            for code, price in prices.items()
+        ]
+        data = {
+            "Currency": self.currency,
+            "ModuleDetails": {"ModuleDetail": details},
+            "PromotionDetails": {"PromotionDetail": []},
+        }
+        return {"Code": "Success", "Message": "Successful!", "Success": True, "Data": data}
 
     def DescribeSpotPriceHistory(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
         offset, size = int(given.get("Offset") or 0), 2
