@@ -36,11 +36,11 @@ def run_password(stack: str, *, yes: bool, as_json: bool) -> int:
         name = secret_parameter(settings, ADMIN_PASSWORD)
         if not terminal.confirmed(f"the password of {settings.admin.email} will be shown here in clear", yes=yes):
             return terminal.FINDINGS
-        body = (
-            Cloud(settings.region, stack=settings.stack)
-            .call("oos", "GetSecretParameter", RegionId=settings.region, Name=name, WithDecryption=True)
-            .body
-        )
+        cloud = Cloud(settings.region, stack=settings.stack)
+        with terminal.doing("asking for the password"):
+            body = cloud.call(
+                "oos", "GetSecretParameter", RegionId=settings.region, Name=name, WithDecryption=True
+            ).body
         value = dig(body, "Parameter", "Value")
         if not value:
             raise OpsError(

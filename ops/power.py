@@ -86,7 +86,9 @@ def _wait(what: str, goal: str, settings: Settings, cloud: Cloud) -> Instance:
 
     def poll() -> tuple[Instance | None, str]:
         nonlocal left
-        found = instance.required(cloud, settings)
+        found = instance.find(cloud, settings)
+        if found is None:
+            raise OpsError("the instance is gone")
         left = left or found.status != goal  # a restart begins where it ends: wait until it has gone down
         return (found if left and found.status == goal else None), found.status
 

@@ -79,7 +79,7 @@ def test_an_address_that_billing_does_not_price_is_named_with_its_words(operator
 
 def test_a_price_in_another_currency_is_not_added(operator: Operator, monkeypatch: pytest.MonkeyPatch):
     operator.write_stack(publicAddress__charge="byBandwidth")
-    real = type(operator.region).GetPayAsYouGoPrice
+    real: Any = type(operator.region).GetPayAsYouGoPrice
 
     def in_yuan(self: Any, given: Any) -> Any:
         body = real(self, given)
