@@ -386,9 +386,11 @@ def served_certificate(folder: Path, end: datetime) -> Iterator[int]:
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Greeter) as server:
         thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
-        yield server.server_address[1]
-        server.shutdown()
-        thread.join()
+        try:
+            yield server.server_address[1]
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def test_days_left_are_whole_days():
