@@ -36,7 +36,7 @@ class Content:
 
 
 def contents(spec: BoxSpec) -> Iterator[Content]:
-    """Every object for a box; asks the registries for manifests. Raises RegistryError.
+    """Every object for a box; asks the registries for manifests. Raises DownloadError.
 
     Manifests come after the blobs that they name: a bucket that is half filled never answers with half a model.
     """
