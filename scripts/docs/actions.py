@@ -336,7 +336,7 @@ OPERATOR: Final = (
     ),
     Extra(
         what="quote: prices and bills",
-        actions="ecs:DescribePrice bss:DescribePrice bss:QueryAccountBalance bss:DescribeInstanceBill "
+        actions="ecs:DescribePrice bss:DescribePrice bss:GetPayAsYouGoPrice bss:QueryAccountBalance bss:DescribeInstanceBill "
         "bssapi:GetPayAsYouGoPrice bssapi:QueryAccountBalance bssapi:DescribeInstanceBill",
         source="ops/price.py, ops/bills.py",
     ),
@@ -372,7 +372,7 @@ OPERATOR: Final = (
     ),
     Extra(
         what="mirror: put into a bucket what the box downloads",
-        actions="oss:GetBucketInfo oss:GetObject oss:PutObject oss:PutObjectAcl",
+        actions="oss:GetBucketInfo oss:GetObject oss:PutObject oss:PutObjectAcl oss:AbortMultipartUpload",
         names=("acs:oss:*:*:{project}-*",),
         source="ops/mirror.py",
     ),
