@@ -336,8 +336,8 @@ OPERATOR: Final = (
     ),
     Extra(
         what="quote: prices and bills",
-        actions="ecs:DescribePrice bss:DescribePrice bss:GetPayAsYouGoPrice bss:QueryAccountBalance bss:DescribeInstanceBill "
-        "bssapi:GetPayAsYouGoPrice bssapi:QueryAccountBalance bssapi:DescribeInstanceBill",
+        actions="ecs:DescribePrice bss:DescribePrice bss:GetPayAsYouGoPrice bss:QueryAccountBalance "
+        "bss:DescribeInstanceBill bssapi:GetPayAsYouGoPrice bssapi:QueryAccountBalance bssapi:DescribeInstanceBill",
         source="ops/price.py, ops/bills.py",
     ),
     Extra(
