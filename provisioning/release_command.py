@@ -10,6 +10,7 @@ from provisioning import bundle
 from provisioning.spec import BoxSpec
 
 LIMIT = 24 * 1024
+SECONDS_OWN = 1000  # characters that the second command has beside its half
 HALVES = "/var/lib/open-webui-box"
 
 CARRY = """\
@@ -24,8 +25,9 @@ EOF
 mv {half}.new {half}
 """
 
-# The release itself runs as a unit of its own, so that it survives the agent, which may be restarted, and the
-# command's time-out; of type oneshot, since being stopped (a reboot) would count as success for any other.
+# The release itself runs as a unit of its own, so that it survives the agent, which may be restarted, and the command's
+# time-out, and its words stay in the box's journal; of type oneshot, since being stopped (a reboot) would count as
+# success for any other.
 RELEASE = """\
 #!/bin/sh
 # {name}, release {digest}
@@ -33,9 +35,25 @@ set -eu
 python3 -W ignore - <<'EOF'
 {unpack}pathlib.Path("{half}").unlink(missing_ok=True)
 EOF
-exec systemd-run --quiet --collect --wait --pipe --service-type=oneshot --property=SyslogIdentifier=owbox-release \\
+set +e
+systemd-run --quiet --collect --wait --service-type=oneshot --unit="owbox-release-$$" \\
 	{target}/open-webui-box release
+status=$?
+journalctl --sync
+journalctl --quiet --no-pager --output=cat --unit="owbox-release-$$"
+exit "$status"
 """
+
+# Exit status of the release -> the step that gave up, as `owbox/units.py` has it.
+STEPS = dict(
+    enumerate(
+        (
+            *("packages", "disk", "secrets", "network", "address", "gpu", "fetch-ollama", "install-ollama"),
+            *("install-caddy", "image", "ollama", "models", "open-webui", "caddy", "ready"),
+        ),
+        start=10,
+    )
+)
 
 PACKED = """\
 half = pathlib.Path("{half}")
@@ -56,7 +74,7 @@ def render(spec: BoxSpec) -> str:
 
 def scripts(name: str, built: bundle.Bundle) -> tuple[str, str]:
     """Both, whatever their size."""
-    packed, middle = built.base85, len(built.base85) // 2
+    packed, middle = built.base85, (len(built.base85) + SECONDS_OWN) // 2
     half = f"{HALVES}/{built.digest}.half"
     about = {"name": name, "digest": built.digest, "half": half}
     unpack = built.unpack(PACKED.format(half=half, content=packed[middle:]))

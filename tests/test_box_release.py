@@ -172,8 +172,9 @@ def test_a_release_that_does_not_become_ready_is_taken_back_with_its_database(tm
     machine.changed, machine.ready = {"open-webui"}, False
     machine.during = lambda: migrate(old)
     new = boxes.release(tmp_path, boxes.spec(open_webui__image=NEW_IMAGE))
-    with pytest.raises(StepError, match=f"no chat(?s:.*)Release {old.digest} serves again"):
+    with pytest.raises(StepError, match=f"no chat(?s:.*)Release {old.digest} serves again") as error:
         release.release(new)
+    assert error.value.unit == "owbox-ready"
     assert words(old) == ["old"]
     assert f"{old.release}/open-webui-box converge" in machine.ran
     assert not release.journal(old).exists()

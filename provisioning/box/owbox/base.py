@@ -23,7 +23,11 @@ METRICS = "127.0.0.1:9101"
 
 
 class StepError(Exception):
-    """Why a step gives up, in words for people; trying again would not help."""
+    """Why a step gives up, in words for people; trying again would not help. `unit`: whose reason it is, if known."""
+
+    def __init__(self, reason: str, unit: str = "") -> None:
+        super().__init__(reason)
+        self.unit = unit
 
 
 class TransientError(Exception):

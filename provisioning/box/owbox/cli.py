@@ -125,5 +125,5 @@ def main(here: Path, argv: list[str]) -> int:
         commands[command](box, *arguments)
     except (StepError, TransientError) as error:
         print(f"{' '.join(argv)}: {error}", file=sys.stderr)
-        return 1
+        return units.exit_status(error)
     return 0

@@ -56,7 +56,8 @@ def prove(box: Box) -> Any:
     if found.get("ok"):
         return found
     log = "\n".join(found.get("log", []))
-    raise StepError(f"{found.get('reason', 'the gate did not run')}\n--- {found.get('unit')}\n{log}")
+    unit = found.get("unit", "")
+    raise StepError(f"{found.get('reason', 'the gate did not run')}\n--- {unit}\n{log}", unit)
 
 
 def converge(box: Box, backup: Path | None = None) -> Any:
@@ -126,14 +127,14 @@ def change(old: Box, new: Box) -> Any:
         install(new)
         result = converge(new, backup)
     except Exception as error:  # whatever it is: people get back what served
-        reason = told(error)
+        reason, unit = told(error), getattr(error, "unit", "")
         say(f"release {new.digest} failed, going back to {old.digest}: {reason.splitlines()[0]}")
         try:
             go_back(old, backup)
         except (StepError, TransientError, OSError) as second:
-            raise StepError(f"{reason}\nAND the release before it does not come back: {second}") from error
+            raise StepError(f"{reason}\nAND the release before it does not come back: {second}", unit) from error
         tidy(*(box for box in releases(old) if box.digest not in (old.digest, new.digest)), old)
-        raise StepError(f"{reason}\nRelease {old.digest} serves again.") from error
+        raise StepError(f"{reason}\nRelease {old.digest} serves again.", unit) from error
     journal(new).unlink()
     tidy(old, new)
     return result

@@ -10,6 +10,7 @@ PREPARED += ["fetch-ollama", "install-ollama", "install-caddy", "image"]
 STEPS = [*PREPARED, "models"]
 SERVICES = ["ollama", "open-webui", "caddy"]
 ORDER = [*PREPARED, "ollama", "models", "open-webui", "caddy"]
+FIRST_STATUS = 10
 SHOWN = "ActiveState,SubState,Result,Job,InactiveExitTimestampMonotonic,ActiveEnterTimestampMonotonic"
 
 
@@ -17,8 +18,13 @@ class UnitError(StepError):
     """A unit that failed."""
 
     def __init__(self, unit: str, reason: str) -> None:
-        super().__init__(f"{unit}: {reason}")
-        self.unit = unit
+        super().__init__(f"{unit}: {reason}", unit)
+
+
+def exit_status(error: Exception) -> int:
+    """What a release ends with: it tells the step to whoever gets no other word (release_command.STEPS)."""
+    name = getattr(error, "unit", "").removeprefix("owbox-")
+    return FIRST_STATUS + [*ORDER, "ready"].index(name) if name in (*ORDER, "ready") else 1
 
 
 def service(*names: str) -> list[str]:
