@@ -32,8 +32,7 @@ def machine() -> Machine:
 
 
 @pytest.fixture
-def stack(tmp_path: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch) -> Iterator[Driven]:
-    monkeypatch.setattr(release, "AGENT_S", 0)
+def stack(tmp_path: Path, machine: Machine) -> Iterator[Driven]:
     with driven(tmp_path, stack="dev", hardware=machine) as found:
         yield found
 
