@@ -103,7 +103,7 @@ def failure(*errors, operation="create"):
 )
 def test_an_agent_that_is_late_is_asked_again_as_long_as_that_can_help(seen, again, monkeypatch):
     monkeypatch.setattr(release, "AGENT_S", 0)
-    told = []
+    told: list[str] = []
     monkeypatch.setattr(pulumi.log, "warn", told.append)
     assert asyncio.run(release.agent_may_come(seen)) is again
     assert bool(told) == ("update" in seen.errors[0])

@@ -18,7 +18,10 @@ from tests.sandbox.changing import Changing, Times
 
 NAME = "daytwo"
 SNAPSHOT = "s-daytwo00000000000000"
-MODELS = ["tiny", {"name": "house-style", "modelfile": "FROM tiny\nSYSTEM Answer in one sentence.\n"}]
+MODELS = [
+    {"name": "tiny", "source": "tiny:1"},
+    {"name": "house-style", "modelfile": "FROM tiny\nSYSTEM Answer in one sentence.\n"},
+]
 MODEL_HOSTS = ("registry.ollama.ai", ".r2.cloudflarestorage.com")
 TIMES = Times(Path(os.environ.get("REPORT", "report")) / "day-two.json")
 pytestmark = [
@@ -75,7 +78,7 @@ def refused(stack: Changing, what: str, **sections: object) -> str:
 
 def test_a_model_more_restarts_nothing_and_fetches_only_itself(stack, keepsake):
     before, began = stack.seen(), time.monotonic()
-    TIMES.keep("model added", cut := stack.up(models=[*MODELS, "tiny2"]), began)
+    TIMES.keep("model added", cut := stack.up(models=[*MODELS, {"name": "tiny2", "source": "tiny2:1"}]), began)
     after = stack.seen()
     assert after.restarted_since(before) == set()
     assert after.boot == before.boot
