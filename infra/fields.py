@@ -89,7 +89,7 @@ def _url(value: str) -> str:
 def _image_id(value: str) -> str:
     if re.fullmatch(r"[A-Za-z0-9_.-]{2,128}", value) is None:
         refuse("not an image's id", "copy it from the console: ubuntu_24_04_x64_….vhd, or m-… for one of your own")
-    if re.match(r"m-|ubuntu_\d\d_\d\d_x64_", value) is None:
+    if re.match(r"m-\w|ubuntu_\d\d_\d\d_x64_", value) is None:
         refuse("the box is made for Ubuntu on x86-64", "take ubuntu_24_04_x64_….vhd, or one of your own, m-…")
     return value
 

@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
@@ -9,6 +10,7 @@ from typing import Any, Final, NoReturn
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+_SOUNDS_SECRET: Final = re.compile(r"key|pass|secret|token", re.IGNORECASE)
 UNSHOWN: Final = object()  # where there is no value, or none to be printed; None is the file's null
 
 
@@ -116,6 +118,11 @@ def _kind(value: object) -> str:
     if value == "":
         return "empty"
     return next((words for kind, words in _KINDS if isinstance(value, kind)), "a list")
+
+
+def showable(key: str, value: object) -> object:
+    """The value of a key that nothing reads. Where the name sounds like a secret it may be one in clear."""
+    return UNSHOWN if _SOUNDS_SECRET.search(key) else value
 
 
 def did_you_mean(name: str, known: list[str]) -> str:

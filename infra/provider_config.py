@@ -1,10 +1,10 @@
 """The config of the provider, `alicloud:…`: the keys it has, the regions it takes, and namespaces nobody reads."""
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
 
-from infra.problems import Problem, did_you_mean
+from infra.problems import UNSHOWN, Problem, did_you_mean, showable
 
 NAMESPACE: Final = "alicloud"
 SKIP_REGION_VALIDATION: Final = "alicloud:skipRegionValidation"
@@ -37,13 +37,16 @@ REGIONS: Final = tuple(_REGIONS.split())
 _NEAR: Final = 0.8  # of difflib's ratio: openwebui and open-webUI are near, open-webui-policy is not
 
 
-def problems(values: Mapping[str, Any], project: str) -> Iterator[Problem]:
+def problems(values: Mapping[str, Any], project: str, secret: Collection[str] = ()) -> Iterator[Problem]:
     """Keys of other namespaces that were meant for this program or its provider, and that neither reads."""
     for key in sorted(key for key in values if ":" in key):
         namespace, name = key.split(":", 1)
+        value = UNSHOWN if key in secret else showable(name, values[key])
         meant = difflib.get_close_matches(namespace.lower(), [project, NAMESPACE], n=1, cutoff=_NEAR)
         if namespace == NAMESPACE and name not in KEYS:
             fix = f"{did_you_mean(name, sorted(KEYS))}its keys are those of the provider's page in Pulumi's registry"
-            yield Problem(key=key, why="the provider has no such key", fix=fix)
+            yield Problem(key=key, value=value, why="the provider has no such key", fix=fix)
         elif namespace != NAMESPACE and meant:
-            yield Problem(key=key, why="nothing reads that namespace", fix=f"did you mean {f'{meant[0]}:{name}'!r}?")
+            yield Problem(
+                key=key, value=value, why="nothing reads that namespace", fix=f"did you mean {f'{meant[0]}:{name}'!r}?"
+            )

@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from infra import advice, catalog, cron, model_rules, provider_config, sizing
-from infra.problems import UNSHOWN, Problem, did_you_mean
+from infra.problems import UNSHOWN, Problem, did_you_mean, showable
 from infra.sections import (
     Billing,
     BillingMode,
@@ -36,7 +36,6 @@ DOCKER_DEFAULT = IPv4Network("172.17.0.0/16")
 # GiB per performance level (RunInstances); PL0 starts at 1.
 LEVEL_MINIMUM = {"PL0": 1, "PL1": 20, "PL2": 461, "PL3": 1261}
 ADMIN_PASSWORD = "adminPassword"  # noqa: S105 - the name of a config key
-_SOUNDS_SECRET = re.compile(r"key|pass|secret|token", re.IGNORECASE)
 
 Rule = Callable[..., Iterator[Problem]]
 
@@ -70,9 +69,10 @@ def secret_keys(values: Mapping[str, Any]) -> Iterator[str]:
 
 
 def unknown_key(key: str, value: object, known: list[str]) -> Problem:
-    """A top-level key that nothing reads. What sounds like a secret is not shown: it may be one in clear."""
-    shown = UNSHOWN if _SOUNDS_SECRET.search(key) else value
-    return _problem(key, shown, "no such key", f"{did_you_mean(key, known)}known keys: {', '.join(known)}")
+    """A top-level key that nothing reads."""
+    return _problem(
+        key, showable(key, value), "no such key", f"{did_you_mean(key, known)}known keys: {', '.join(known)}"
+    )
 
 
 def _problem(path: str, value: object, why: str, fix: str) -> Problem:

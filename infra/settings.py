@@ -100,7 +100,7 @@ class Settings(sections.Section):
                 problems.append(_missing(field))
         good["skip_region_validation"] = str(values.get(provider_config.SKIP_REGION_VALIDATION)).lower() == "true"
         named = set(rules.secret_keys(values)) | {ADMIN_PASSWORD}
-        problems += provider_config.problems(values, NAMESPACE)
+        problems += provider_config.problems(values, NAMESPACE, secret)
         problems += _unknown({key: values[key] for key in values.keys() - named if ":" not in key}, secret)
         texts = {key: text for key in sorted(named) if isinstance(text := values.get(key), str)}
         broken = [

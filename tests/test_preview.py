@@ -77,6 +77,15 @@ def test_the_box_names_what_runs_where_it_fits_and_what_is_downloaded(dev):
     assert box["downloads"]["complete"] is True
 
 
+def test_a_modelfiles_own_context_is_the_one_that_is_judged(tmp_path):
+    root = copy_program(tmp_path / "program")
+    file = root / "Pulumi.dev.yaml"
+    house = '{ name: house, modelfile: "FROM qwen3:4b\\nPARAMETER num_ctx 2048" }'
+    file.write_text(file.read_text().replace("[qwen3:8b]", f"[qwen3:8b, {house}]"))
+    first, own, _ = document(record_stack("dev", root=root))["box"]["models"]
+    assert (first["contextLength"], own["contextLength"]) == (32768, 2048)
+
+
 def git(root, *arguments):
     identity = ("-c", "user.name=test", "-c", "user.email=test@example.com", "-c", "commit.gpgsign=false")
     subprocess.run(["git", *identity, *arguments], cwd=root, check=True, capture_output=True)

@@ -29,6 +29,15 @@ def test_a_key_that_nobody_reads_is_named(key, said):
     (problem,) = provider_config.problems({key: "x"}, "open-webui")
     assert problem.key == key
     assert said in problem.fix
+    assert problem.value == "x"
+
+
+@pytest.mark.parametrize("key", ["alicloud:accesKey", "open_webui:adminPassword"])
+def test_what_may_be_a_secret_is_not_shown(key):
+    (problem,) = provider_config.problems({key: "hunter2"}, "open-webui")
+    assert "hunter2" not in str(problem)
+    (problem,) = provider_config.problems({"openwebui:tags": "hunter2"}, "open-webui", {"openwebui:tags"})
+    assert "hunter2" not in str(problem)
 
 
 @pytest.mark.parametrize("key", ["alicloud:profile", "aws:region", "open-webui-policy:limit", "tags"])
