@@ -118,17 +118,19 @@ def broken_configs(draw: st.DrawFn) -> dict[str, Any]:
     return values
 
 
-_no_mapping = (
+_no_mapping: st.SearchStrategy[Any] = (
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | st.lists(st.text(), max_size=2)
 )
-_no_number = (
+_no_number: st.SearchStrategy[Any] = (
     st.none()
     | st.booleans()
     | st.lists(st.integers(), max_size=1)
     | st.just({})
     | st.sampled_from(["", "many", "1e", "-"])
 )
-_no_text = st.booleans() | st.integers() | st.floats() | st.lists(st.text(), max_size=1) | st.just({})
+_no_text: st.SearchStrategy[Any] = (
+    st.booleans() | st.integers() | st.floats() | st.lists(st.text(), max_size=1) | st.just({})
+)
 _unwritable = st.sampled_from(["\ud800", "a\udfff", "a\0b", "4dabf18193072939515e22adb298388d"])
 _mixed = st.text(st.characters(codec="utf-8"), max_size=12)
 # Values that no config may have there, whatever else it says.

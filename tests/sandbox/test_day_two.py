@@ -127,7 +127,7 @@ def test_a_digest_that_no_registry_has_changes_nothing(stack, keepsake, followin
 
 def test_a_model_that_does_not_exist_is_taken_back(stack, keepsake):
     before = stack.seen()
-    reason = refused(stack, "no such model", models=[*MODELS, "no-such-model"])
+    reason = refused(stack, "no such model", models=[*MODELS, "no-such-model:1b"])
     assert "no-such-model" in reason
     assert f"Release {before.release} serves again" in reason
     assert stack.seen() == before
