@@ -2,9 +2,27 @@
 
 import re
 
+from infra.fields import MODEL_NAME
+from infra.problems import refuse
+
 NUM_CTX = r"PARAMETER[ \t]+num_ctx"
 _QUOTED = re.compile(r'""".*?"""', re.DOTALL)
 _FROM = re.compile(r"^[ \t]*FROM[ \t]+(?P<name>\S+)[ \t\r]*$", re.IGNORECASE | re.MULTILINE)
+
+
+def checked(text: str) -> str:
+    """A pydantic validator: refuses what cannot be made on the box."""
+    found = base(text)
+    if found is None:
+        refuse("its Modelfile has no line FROM with a model's name", "begin it with FROM qwen3:8b")
+    if re.fullmatch(MODEL_NAME, found) is None:
+        refuse(f"FROM {found} is not a name that Ollama can pull", "write it as in FROM qwen3:8b")
+    if arguments(text, "ADAPTER"):
+        refuse("ADAPTER names a file, and the box has none", "publish the whole model, and pull it by its name")
+    for number in arguments(text, NUM_CTX):
+        if re.fullmatch(r"[1-9][0-9]{0,6}", number) is None:
+            refuse(f"PARAMETER num_ctx {number} is not a number of tokens", "write it as in PARAMETER num_ctx 8192")
+    return text
 
 
 def base(text: str) -> str | None:

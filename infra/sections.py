@@ -3,12 +3,12 @@
 Rules between sections are in rules.py. The descriptions end up in error messages and in the configuration reference.
 """
 
-import re
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -321,26 +321,9 @@ class ModelChoice(Section):
     source: fields.ModelName | None = Field(
         None, description="where it is pulled from if not by its name, as in modelscope.cn/Qwen/Qwen3-8B-GGUF"
     )
-    modelfile: Annotated[str, StringConstraints(min_length=6, max_length=8192)] | None = Field(
+    modelfile: Annotated[str, StringConstraints(max_length=8192), AfterValidator(modelfiles.checked)] | None = Field(
         None, description="the text of a Modelfile that begins with FROM"
     )
-
-    @field_validator("modelfile")
-    @classmethod
-    def _can_be_made_on_the_box(cls, value: str | None) -> str | None:
-        if value is None:
-            return None
-        base = modelfiles.base(value)
-        if base is None:
-            refuse("its Modelfile has no line FROM with a model's name", "begin it with FROM qwen3:8b")
-        if re.fullmatch(fields.MODEL_NAME, base) is None:
-            refuse(f"FROM {base} is not a name that Ollama can pull", "write it as in FROM qwen3:8b")
-        if modelfiles.arguments(value, "ADAPTER"):
-            refuse("ADAPTER names a file, and the box has none", "publish the whole model, and pull it by its name")
-        for number in modelfiles.arguments(value, modelfiles.NUM_CTX):
-            if re.fullmatch(r"[1-9]\d{0,6}", number) is None:
-                refuse(f"PARAMETER num_ctx {number} is not a number of tokens", "write it as in PARAMETER num_ctx 8192")
-        return value
 
     @model_validator(mode="after")
     def _made_in_one_way(self) -> Self:
