@@ -76,8 +76,10 @@ def _tag_value(value: str) -> str:
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _DOMAIN = rf"(?=.{{1,253}}(?![a-z0-9.-]))(?:{_LABEL}\.)+(?:[a-z]{{2,63}}|xn--[a-z0-9-]{{1,59}})"
 _PORT = r"(?::(?:[1-9]\d{0,3}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d{2}|655[0-2]\d|6553[0-5]))?"  # up to 65535
-_REPOSITORY = r"[a-z0-9]+(?:[._-]+[a-z0-9]+)*(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*"
-_URL = re.compile(rf"https?://{_LABEL}(?:\.{_LABEL})*{_PORT}(?:/[A-Za-z0-9._~:@-]+)*/?", re.IGNORECASE)
+_FOLDER = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
+_REPOSITORY = rf"{_FOLDER}(?:/{_FOLDER})*"
+# Some mirrors have the original's whole address for a path.
+_URL = re.compile(rf"https?://(?i:{_LABEL}(?:\.{_LABEL})*){_PORT}(?:/(?:https?://)?[A-Za-z0-9._~:@-]+)*/?")
 
 
 def _url(value: str) -> str:

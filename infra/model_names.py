@@ -6,9 +6,17 @@ Ollama fills in what a name leaves out (registry.ollama.ai, library, latest) and
 LIBRARY = "registry.ollama.ai"
 
 
+def short(name: str) -> str:
+    """`qwen3:8b` of `registry.ollama.ai/library/qwen3:8b`: the name under which Ollama lists it."""
+    for default in (f"{LIBRARY}/", "library/"):
+        if name.lower().startswith(default):
+            name = name[len(default) :]
+    return name
+
+
 def plain(name: str) -> str:
-    """`qwen3:8b` of `registry.ollama.ai/library/Qwen3:8B`; `:latest` where there is no tag. Equal texts: one model."""
-    text = name.lower().removeprefix(f"{LIBRARY}/").removeprefix("library/")
+    """The short name in lower case, with its tag: `:latest` where there is none. Equal texts are one model."""
+    text = short(name).lower()
     return text if tag(text) else f"{text}:latest"
 
 

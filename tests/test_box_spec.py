@@ -89,6 +89,14 @@ def test_a_modelfile_is_made_from_the_mirrors_base():
     assert made.modelfile == text.replace("qwen3:8b ", f"{made.source} ", 1)
 
 
+@pytest.mark.parametrize("name", ["library/qwen3:8b", "registry.ollama.ai/library/qwen3:8b"])
+def test_a_model_has_the_name_that_ollama_lists_it_under_and_its_mirror(name):
+    (made,) = spec(models=[name]).ollama.models
+    assert (made.name, made.source) == ("qwen3:8b", "qwen3:8b")
+    (mirrored,) = spec(models=[name], mirrors={"models": "models.example.com"}).ollama.models
+    assert (mirrored.name, mirrored.source) == ("qwen3:8b", "models.example.com/library/qwen3:8b")
+
+
 def test_a_modelfile_may_be_made_from_a_model_above_it_which_no_mirror_is_asked_for():
     base = {"name": "mine", "source": "modelscope.cn/Qwen/Qwen3-8B-GGUF"}
     _, made = spec(

@@ -10,6 +10,19 @@ def test_one_model_has_one_plain_name(name):
     assert model_names.plain(name) == "qwen3:8b"
 
 
+@pytest.mark.parametrize(
+    ("name", "short"),
+    [
+        ("registry.ollama.ai/library/qwen3:8b", "qwen3:8b"),
+        ("library/Qwen3:8b", "Qwen3:8b"),
+        ("registry.ollama.ai/somebody/model:1", "somebody/model:1"),
+        ("hf.co/library/model:1", "hf.co/library/model:1"),
+    ],
+)
+def test_the_short_name_is_the_one_that_ollama_lists(name, short):
+    assert model_names.short(name) == short
+
+
 def test_a_name_without_a_tag_is_latest():
     assert model_names.plain("house-style") == model_names.plain("house-style:latest")
 

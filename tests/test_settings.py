@@ -253,6 +253,7 @@ def test_it_is_refused_with_its_reason(changes, said):
         {"openWebui__image": f"localhost/open-webui:main@{DIGEST}"},
         {"openWebui__image": f"mirror:65535/a/b_c.d-e:main@{DIGEST}"},
         {"instance__image": {"family": "our-ubuntu"}},
+        {"mirrors__githubReleases": ["https://ghfast.top/https://github.com", "https://Mirror.example:8443/a/b/"]},
         {"instance__image": {"id": "m-t4n1"}},
         {"openWebui": {"secretEnvironment": {"PEM": "aKey"}}, "aKey": "one\ntwo\n"},
         {"open-webui-policy:limit": "1", "aws:region": "eu-west-1", "alicloud:profile": "ops"},
