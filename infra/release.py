@@ -87,7 +87,8 @@ class Release(pulumi.ComponentResource):
             type="RunShellScript",
             command_content=base64.b64encode(script.encode()).decode(),
             timeout=timeout_s,
-            opts=pulumi.ResourceOptions(parent=self),
+            # A throttled first read leaves a command in state half-made, and it has no update either.
+            opts=pulumi.ResourceOptions(parent=self, replace_on_changes=["#initerror"]),
         )
         return alicloud.ecs.EcsInvocation(
             f"{name}-run",

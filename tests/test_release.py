@@ -54,6 +54,11 @@ def test_a_failed_run_is_made_anew_and_a_forgotten_one_is_let_go(made, name):
 
 
 @pytest.mark.parametrize("name", RUNS)
+def test_a_command_that_was_made_by_half_is_made_anew(made, name):
+    assert list(made()[name].options.replace_on_changes) == ["#initerror"]
+
+
+@pytest.mark.parametrize("name", RUNS)
 @pytest.mark.parametrize("part", range(4))
 def test_another_image_type_disk_or_address_makes_another_command_hence_another_run(made, name, part):
     revision = list(args().revision)

@@ -8,7 +8,9 @@ import pytest
 from infra import release
 from sandbox.engine import EngineError
 from sandbox.hardware import CommandResult, HardwareError
-from tests.driven import LEFTOVERS, MARKS, Driven, driven
+from sandbox.provider import operations
+from sandbox.provider.faults import Fault
+from tests.driven import LEFTOVERS, MARKS, REPLACED, Driven, driven
 from tests.region import RecordingHardware
 
 pytestmark = [*MARKS, *LEFTOVERS]
@@ -32,8 +34,7 @@ def machine() -> Machine:
 
 
 @pytest.fixture
-def stack(tmp_path: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch) -> Iterator[Driven]:
-    monkeypatch.setattr(release, "AGENT_S", 0)
+def stack(tmp_path: Path, machine: Machine) -> Iterator[Driven]:
     with driven(tmp_path, stack="dev", hardware=machine) as found:
         yield found
 
@@ -44,6 +45,20 @@ def test_an_agent_that_is_not_connected_yet_is_waited_for(stack: Driven, machine
     assert stack.calls().count("InvokeCommand") == 4
     stack.up()
     assert set(stack.steps) == {"release-carry-run"}  # the engine remembers the failed attempts for one more `up`
+    stack.up()
+    assert stack.steps == {}
+
+
+def test_a_command_whose_first_read_was_throttled_is_made_anew_by_the_next_up(stack: Driven, machine: Machine) -> None:
+    machine.silent = 0
+    stack.cloud.faults.set(Fault(action="DescribeCommands", code="Throttling.User", times=1))
+    with pytest.raises(EngineError, match=r"Throttling\.User"):
+        stack.up()
+    stack.cloud.faults.set()
+    stack.up()
+    assert REPLACED in stack.steps.values()
+    assert machine.names().count("run_command") == 2
+    assert len(stack.held(operations.COMMAND)) == 2
     stack.up()
     assert stack.steps == {}
 

@@ -53,8 +53,15 @@ class Answer:
 
 def credentials_likely() -> bool:
     """Whether SDKs and credentials seem to be there, found out without a call to anything."""
-    if importlib.util.find_spec("alibabacloud_credentials") is None:
-        return False
+    return importlib.util.find_spec("alibabacloud_credentials") is not None and _credentials_named()
+
+
+def without_sdks() -> bool:
+    """Whether credentials seem to be there, and only the SDKs are missing."""
+    return importlib.util.find_spec("alibabacloud_credentials") is None and _credentials_named()
+
+
+def _credentials_named() -> bool:
     named = any(os.environ.get(name) for name in _KEY_VARIABLES)
     return named or any(Path(file).expanduser().exists() for file in _KEY_FILES)
 

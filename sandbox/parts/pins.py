@@ -37,6 +37,7 @@ IMAGE_PACKAGES = ("bash", "ca-certificates", "curl", "jq", "netbase", "python-is
 # The smallest GGUF files that llama.cpp runs: see models.py.
 CHAT_MODELS = ("tiny", "tiny2")
 EMBEDDING_MODEL = "tiny-embed"
+MODEL_TAGS = ("latest", "1")  # a stack names the second: the program refuses tags that move
 
 # Command on the host -> Debian or Ubuntu package that has it.
 HOST_COMMANDS = {

@@ -138,6 +138,8 @@ def _record(cloud: Cloud, inventory: Inventory, id_: str, props: Props) -> Props
     record = {**_DEFAULTS, **made, **props, "status": "Running"}
     if record["instanceChargeType"] == "PrePaid":
         record["spotStrategy"] = "NoSpot"  # spot is silently dropped (provider.md section 2)
+        # RunInstances knows renewal or none; what is then read is the cloud's word (resource_alicloud_instance.go).
+        record["renewalStatus"] = "AutoRenewal" if props.get("renewalStatus") == "AutoRenewal" else "Normal"
     return record
 
 

@@ -18,7 +18,10 @@ from tests.sandbox.changing import Changing, Times
 
 NAME = "daytwo"
 SNAPSHOT = "s-daytwo00000000000000"
-MODELS = ["tiny", {"name": "house-style", "modelfile": "FROM tiny\nSYSTEM Answer in one sentence.\n"}]
+MODELS = [
+    {"name": "tiny", "source": "tiny:1"},
+    {"name": "house-style", "modelfile": "FROM tiny\nSYSTEM Answer in one sentence.\n"},
+]
 MODEL_HOSTS = ("registry.ollama.ai", ".r2.cloudflarestorage.com")
 TIMES = Times(Path(os.environ.get("REPORT", "report")) / "day-two.json")
 pytestmark = [
@@ -75,7 +78,7 @@ def refused(stack: Changing, what: str, **sections: object) -> str:
 
 def test_a_model_more_restarts_nothing_and_fetches_only_itself(stack, keepsake):
     before, began = stack.seen(), time.monotonic()
-    TIMES.keep("model added", cut := stack.up(models=[*MODELS, "tiny2"]), began)
+    TIMES.keep("model added", cut := stack.up(models=[*MODELS, {"name": "tiny2", "source": "tiny2:1"}]), began)
     after = stack.seen()
     assert after.restarted_since(before) == set()
     assert after.boot == before.boot
@@ -124,7 +127,7 @@ def test_a_digest_that_no_registry_has_changes_nothing(stack, keepsake, followin
 
 def test_a_model_that_does_not_exist_is_taken_back(stack, keepsake):
     before = stack.seen()
-    reason = refused(stack, "no such model", models=[*MODELS, "no-such-model"])
+    reason = refused(stack, "no such model", models=[*MODELS, "no-such-model:1b"])
     assert "no-such-model" in reason
     assert f"Release {before.release} serves again" in reason
     assert stack.seen() == before
