@@ -67,6 +67,7 @@ def deploy(settings: Settings) -> Outputs:
     release = Release(
         "release",
         ReleaseArgs(
+            stack=settings.stack,
             physical_name=name,
             instance_id=machine.instance_id,
             revision=(

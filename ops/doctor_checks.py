@@ -191,7 +191,7 @@ def image(cloud: Cloud, settings: Settings) -> Iterator[Finding]:
         RegionId=settings.region,
         ImageId=chosen.id if chosen else None,
         ImageFamily=family,
-        ImageOwnerAlias=None if family is None else "system",
+        ImageOwnerAlias=None if family is None else ("system" if family.startswith("acs:") else "self"),
         InstanceType=settings.instance.type,
     ).body
     found = dig(body, "Images", "Image", default=[])

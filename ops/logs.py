@@ -14,6 +14,7 @@ from ops.cloud.client import Cloud
 from ops.cloud.errors import NotPossibleError, OpsError
 
 UNITS: Final = "owbox-*"
+RELEASE: Final = "release"
 # DescribeInvocationResults keeps 24 KB of output; the newest lines and the cursor must be among them.
 KEPT_BYTES: Final = 20_000
 PAUSE_S: Final = 2.0
@@ -72,7 +73,7 @@ def run(stack: str, unit: str | None, lines: int, *, follow: bool, as_json: bool
 def known_units() -> list[str]:
     """What `--unit` takes: the box's units, less their prefix."""
     folder = Path(provisioning.__file__).parent / "box/systemd"
-    return sorted({file.stem.removeprefix("owbox-") for file in folder.glob("owbox-*")})
+    return sorted({*(file.stem.removeprefix("owbox-") for file in folder.glob("owbox-*")), RELEASE})
 
 
 def unit_name(unit: str | None) -> str:
@@ -81,6 +82,8 @@ def unit_name(unit: str | None) -> str:
         return UNITS
     if re.fullmatch(r"[A-Za-z0-9@_.*-]{1,100}", unit) is None:
         raise NotPossibleError(f"{unit!r} is no unit's name\n    fix: one of {', '.join(known_units())}")
+    if unit == RELEASE:
+        return f"owbox-{RELEASE}-*"  # each release runs as a unit of its own (provisioning/release_command.py)
     known = unit.startswith("owbox-") or unit.endswith((".service", ".target", ".timer"))
     return unit if known else f"owbox-{unit}"
 

@@ -69,8 +69,10 @@ def not_mirrored(spec: BoxSpec) -> list[dict[str, str]]:
 
 
 def _models(spec: BoxSpec) -> list[Reference]:
-    """Each once: chat models, the bases of Modelfiles, the embedding model."""
-    sources = (model.source for model in (*spec.ollama.models, spec.ollama.embedding_model))
+    """Each once: chat models, the bases of Modelfiles, the embedding model. Not what is made on the box itself."""
+    models = (*spec.ollama.models, spec.ollama.embedding_model)
+    made = {model.name for model in models if model.modelfile is not None}
+    sources = (model.source for model in models if model.source not in made)
     return list(dict.fromkeys(registry.model_reference(source) for source in sources))
 
 

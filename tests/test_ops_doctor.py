@@ -358,3 +358,10 @@ def test_a_value_that_is_not_there_is_refused():
 )
 def test_a_section_is_set_and_the_comments_around_it_stay(before: str, after: str):
     assert edit_stack_file.set_section(before, "m", "    k: v\n") == after
+
+
+@pytest.mark.parametrize("family", ["acs:ubuntu_24_04_x64_with_nvidia_gpu_driver_and_cuda", "our-gpu-image"])
+def test_an_image_is_looked_for_where_its_family_belongs(operator: Operator, family: str):
+    operator.write_stack(instance__image={"family": family})
+    [found] = [one for one in operator.document("doctor")["findings"] if one["check"] == "image"]
+    assert found["level"] == "ok", found

@@ -106,6 +106,14 @@ def test_the_base_of_a_modelfile_is_mirrored_and_the_modelfile_leads_there(opera
 
 
 @pytest.mark.usefixtures("hub")
+def test_what_the_box_makes_itself_is_not_looked_for_at_a_registry(operator: Operator, store: Oss):
+    brief = {"name": "brief:1", "modelfile": "FROM qwen3:8b\nSYSTEM Be brief."}
+    operator.write_stack(models=[brief, {"name": "briefer:1", "modelfile": "FROM brief:1\nSYSTEM Be briefer."}])
+    operator.run("mirror", mirrors.BUCKET, "--yes")
+    assert not any("brief" in key for key in store.objects)
+
+
+@pytest.mark.usefixtures("hub")
 def test_a_second_run_uploads_nothing(operator: Operator, store: Oss):
     operator.run("mirror", mirrors.BUCKET, "--yes")
     before = len(store.order)

@@ -169,6 +169,13 @@ def test_types_too_small_for_a_model_are_left_out_with_the_reason(operator: Oper
     assert left_out["ecs.gn7i-c8g1.2xlarge"] == "too little GPU memory for llama3.3:70b"
 
 
+def test_a_modelfiles_own_context_is_what_has_to_fit(operator: Operator):
+    long = {"name": "long:1", "modelfile": "FROM qwen3:8b\nPARAMETER num_ctx 131072"}
+    operator.write_stack(models=[long], instance__type="ecs.gn7e-c16g1.8xlarge", ollama={"contextLength": 4096})
+    left_out = {entry["type"]: entry["why"] for entry in operator.document("quote", "--compare")["leftOut"]}
+    assert left_out["ecs.gn6i-c4g1.xlarge"] == "too little GPU memory for long:1"
+
+
 def test_a_type_without_a_price_does_not_end_the_comparison(operator: Operator):
     operator.api.faults["DescribePrice"] = [
         Fault(400, "InvalidSystemDiskCategory.ValueNotSupported", "The disk category is not supported.")

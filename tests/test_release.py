@@ -12,6 +12,7 @@ from tests import boxes
 
 def args(**changes):
     given = {
+        "stack": "dev",
         "physical_name": "open-webui-dev",
         "instance_id": "i-1",
         "revision": ("image-1", "ecs.gn7i-c8g1.2xlarge", "d-1", "203.0.113.10"),

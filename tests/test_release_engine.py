@@ -20,12 +20,14 @@ class Machine(RecordingHardware):
     """Its Cloud Assistant agent does not answer the first `silent` commands."""
 
     silent = 2
+    release_status = 0
 
     def run_command(self, instance_id: str, content: bytes, timeout_s: int) -> CommandResult:
         if self.silent:
             self.silent -= 1
             raise HardwareError(f"{instance_id}: the agent is not connected")
-        return super().run_command(instance_id, content, timeout_s)
+        done = super().run_command(instance_id, content, timeout_s)
+        return CommandResult(exit_code=self.release_status, output="") if b"open-webui-box release" in content else done
 
 
 @pytest.fixture
@@ -71,3 +73,16 @@ def test_an_agent_that_never_comes_ends_the_up(stack: Driven, machine: Machine) 
     machine.silent = 0
     stack.up()
     assert machine.names().count("run_command") == 2
+
+
+@pytest.mark.parametrize("status", [21, 1])
+def test_a_release_that_fails_says_at_which_step_and_where_the_reason_is(
+    stack: Driven, machine: Machine, status: int
+) -> None:
+    machine.silent = 0
+    machine.release_status = status
+    with pytest.raises(EngineError) as error:
+        stack.up()
+    told = str(error.value)
+    assert ("at the step 'models'" in told) == (status == 21)
+    assert "python -m ops logs --stack dev --unit release" in told

@@ -115,7 +115,8 @@ class Account:
             "Size": 100,
             "Status": "Available",
         }
-        images = [image] if self.images else []
+        owner = "system" if family.startswith("acs:") else "self"  # of the image; another one's is not found by family
+        images = [image] if self.images and given.get("ImageOwnerAlias", owner) == owner else []
         return {
             "Images": {"Image": images},
             "PageNumber": 1,
