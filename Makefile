@@ -36,7 +36,7 @@ types: $(DEV) ## mypy, strict
 	.venv/bin/mypy $(CODE)
 
 unit: $(DEV) ## the tests, with the share of the code that they run
-	.venv/bin/python -m pytest -q --cov --cov-report=term:skip-covered
+	.venv/bin/python -m pytest -q -n auto --dist loadfile --cov --cov-report=term:skip-covered
 
 fmt: $(DEV) ## format, and mend what ruff can mend
 	.venv/bin/ruff format .

@@ -475,7 +475,10 @@ def test_a_command_that_fails_leaves_a_half_made_invocation_and_its_output(tmp_p
     assert failure.value.reason == "Failed to reach target status. Last status: Failed."
     assert failure.value.outputs["status"] == "Failed"
     assert "exit status 3\nno GPU" in said[0]
-    assert [path.read_text() for path in (tmp_path / "invocations").iterdir()] == ["no GPU"]
+    assert [path.read_text() for path in (tmp_path / "invocations").glob("*.log")] == ["no GPU"]
+    [run] = operations.get_invocations(region.cloud, {"commandId": failure.value.outputs["commandId"]})["invocations"]
+    assert (run["invocationStatus"], run["invokeInstances"][0]["exitCode"]) == ("Failed", 3)
+    assert run["invokeInstances"][0]["output"] == ""  # as from the real data source
 
 
 def test_a_command_needs_a_running_instance(region: Region) -> None:
