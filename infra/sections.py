@@ -475,7 +475,10 @@ class Mirrors(Section):
     registry: fields.Host | None = Field(None, description="the registry that serves the image, as in ghcr.io")
     models: fields.Host | None = Field(None, description="the registry that serves models without a host in their name")
     acme_directory: fields.Url | None = Field(None, description="the ACME server's directory")
-    apt: fields.Url | None = Field(None, description="the package mirror; absent: what the image is set to")
+    apt: fields.Url | None = Field(
+        None,
+        description="the package mirror with its path (…/ubuntu); absent: what the image is set to",
+    )
 
 
 class Admin(Section):
