@@ -91,6 +91,7 @@ def _update_disk(cloud: Cloud, change: Change) -> None:
         action = "ModifyDiskSpec" if change.changed & {"category", "performanceLevel"} else "ModifyDiskAttribute"
         with cloud.call(action, inputs, subject=change.id) as inventory:
             check_tags(inputs)
+            _check_size(inputs)
             apply(inventory, DISK, change)
 
 
