@@ -1,5 +1,6 @@
 """What the provider asks of the machines behind it; `None` in its place means "state only"."""
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +44,9 @@ class Hardware(Protocol):
     """The side effects behind the provider's resources. Each call returns when the effect is there, or raises
     `HardwareError` with a reason that a person can act on. Ids are the provider's (`i-…`, `d-…`).
     """
+
+    @property
+    def interrupted(self) -> threading.Event: ...  # while it is set, no command is waited for
 
     # The elastic IPs that this sandbox may hand out: no other sandbox on the host has them.
     def addresses(self) -> Sequence[str]: ...

@@ -19,6 +19,14 @@ SERVICES_DEADLINE_S = 60.0
 MEMORY_FOR_DISKS = 10 << 30  # bytes, at most; what is not written is not taken
 
 
+def demand_root() -> None:
+    """Refuse who cannot do any of this."""
+    if os.geteuid() != 0:
+        raise HardwareError(
+            "a sandbox needs root (it makes namespaces, mounts and loop devices): the same command with sudo"
+        )
+
+
 def keep_machines_in_memory(store: Store) -> None:
     """System disks on a tmpfs, where the host has the memory: an image is unpacked four times as fast."""
     store.machines.mkdir(exist_ok=True)
@@ -29,6 +37,7 @@ def keep_machines_in_memory(store: Store) -> None:
 
 def remove(name: str, state_dir: Path | None = None) -> None:
     """Take sandbox `name` away, whatever is left of it; a second time does nothing. Root only."""
+    demand_root()
     store = Store(state_dir or STATE / name)
     for process in _services(store):
         os.kill(process.pid, signal.SIGKILL)

@@ -8,6 +8,7 @@ import fcntl
 import os
 import re
 import shutil
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from pathlib import Path
 
 from sandbox import checkpoint, disks, guest, machine, network
 from sandbox.hardware import CommandResult, HardwareError, IngressRule, MachineSpec
-from sandbox.lifecycle import STATE, keep_machines_in_memory, remove, start_services
+from sandbox.lifecycle import STATE, demand_root, keep_machines_in_memory, remove, start_services
 from sandbox.process import await_condition
 from sandbox.services import policy as ram_policy
 from sandbox.services.faults import FAULTS, Fault
@@ -54,20 +55,34 @@ class Region:
     def __init__(self, store: Store, record: RegionRecord) -> None:
         self._store = store
         self._record = record
+        self.interrupted = threading.Event()
 
     @classmethod
     def open(cls, name: str, parts: RegionParts, state_dir: Path | None = None) -> "Region":
         """The sandbox `name`: as it was left, or a new one. Its services run when this returns. Root only."""
-        if os.geteuid() != 0:
-            raise HardwareError("a sandbox with machines needs root: it makes namespaces, mounts and loop devices")
+        demand_root()
         if not NAME.fullmatch(name):
             raise HardwareError(f"sandbox name {name!r}: expected {NAME.pattern}")
         store = Store(state_dir or STATE / name)
         store.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return cls._started(store, name, Sources.of(parts))
+
+    @classmethod
+    def found(cls, name: str) -> "Region":
+        """The sandbox `name` as it was left, of the parts that it was made of: nothing is built. Root only."""
+        demand_root()
+        store = Store(STATE / name)
+        record = store.read_region()
+        if record is None:
+            raise HardwareError(f"only a part of sandbox {name} is there: take it down")
+        return cls._started(store, name, record.sources)
+
+    @classmethod
+    def _started(cls, store: Store, name: str, sources: Sources) -> "Region":
         with _locked(store):
             index = network.slot_of(name)
             record = RegionRecord(
-                name=name, index=network.claim_slot(name) if index is None else index, sources=Sources.of(parts)
+                name=name, index=network.claim_slot(name) if index is None else index, sources=sources
             )
             _refuse_other_parts(store, record)
             write(store.region, record)
@@ -292,7 +307,7 @@ class Region:
 
     def run_command(self, instance_id: str, content: bytes, timeout_s: int) -> CommandResult:
         self._machine(instance_id)
-        return guest.run_command(self._store, instance_id, content, timeout_s)
+        return guest.run_command(self._store, instance_id, content, timeout_s, self.interrupted)
 
     def down(self) -> None:
         """Take the whole sandbox away, disks included."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from sandbox.engine import REPOSITORY, Engine
+from sandbox.engine import REPOSITORY, Engine, EngineError
 from sandbox.hardware import HardwareError
 from sandbox.lifecycle import STATE, leftovers, remove
 from sandbox.parts import Parts
@@ -70,8 +70,9 @@ def opened(
     name: str, parts: Parts, cli: Path, *, stack: str = "sandbox", config: Mapping[str, object] | None = None
 ) -> Iterator[Session]:
     """The sandbox as it was left, or a new one. `config` replaces whole keys of the stack file."""
+    region_id = _region_id(stack)
     region = Region.open(name, parts)
-    cloud = Cloud(directory=directory(name) / "cloud", hardware=region, region_id=_region_id(stack))
+    cloud = Cloud(directory=directory(name) / "cloud", hardware=region, region_id=region_id)
     with serve(cloud) as port:
         engine = Engine(
             cli=cli,
@@ -112,8 +113,11 @@ def down(name: str) -> None:
 
 
 def _config(stack: str) -> dict[str, Any]:
-    text = (REPOSITORY / f"Pulumi.{stack}.yaml").read_text()
-    config: dict[str, Any] = yaml.safe_load(text)["config"]
+    file = REPOSITORY / f"Pulumi.{stack}.yaml"
+    if not file.exists():
+        there = sorted(path.name.split(".")[1] for path in REPOSITORY.glob("Pulumi.*.yaml"))
+        raise EngineError(f"no stack {stack!r}: {file} does not exist; there are {', '.join(there)}")
+    config: dict[str, Any] = yaml.safe_load(file.read_text())["config"]
     return config
 
 

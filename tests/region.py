@@ -2,6 +2,7 @@
 
 import base64
 import json
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -116,6 +117,7 @@ class RecordingHardware:
     def __init__(self, *, exit_code: int = 0, output: str = "") -> None:
         self.calls: list[tuple[Any, ...]] = []
         self.broken: set[str] = set()
+        self.interrupted = threading.Event()
         self.off: set[str] = set()  # machines that somebody turned off
         self.result = CommandResult(exit_code=exit_code, output=output)
 
