@@ -39,7 +39,7 @@ def result(name: str, outputs: Mapping[str, Any], ready: Mapping[str, Any], ca_f
     }
     _print_rows(rows)
     Console(highlight=False).print("\nTry next")
-    _print_rows(following)
+    _print_rows(following, indent="  ")
 
 
 def status(machines: Sequence[MachineStatus], box: Mapping[str, Any]) -> None:
@@ -87,8 +87,8 @@ def under_way(box: Mapping[str, Any]) -> str:
     return f"the box: {', '.join(busy) or 'the last check'} ({done} of {len(units)} done)" if units else ""
 
 
-def _print_rows(rows: Mapping[str, str]) -> None:
+def _print_rows(rows: Mapping[str, str], indent: str = "") -> None:
     width = max(map(len, rows))
     console = Console(highlight=False, soft_wrap=True)
     for name, value in rows.items():
-        console.print(f"{name:<{width}}  {value}", markup=False)  # a password may hold brackets
+        console.print(f"{indent}{name:<{width}}  {value}", markup=False)  # a password may hold brackets

@@ -343,9 +343,11 @@ def _refuse_other_parts(store: Store, record: RegionRecord) -> None:
     """An overlay does not survive a change of what lies below it, nor a registry one of its storage."""
     known = store.read_region()
     if known is not None and known.sources != record.sources:
+        now = record.sources.model_dump()
+        differ = [name for name, value in known.sources.model_dump().items() if value != now[name]]
         raise HardwareError(
-            f"sandbox {record.name} was made of other parts ({known.sources.root}) than those built now "
-            f"({record.sources.root}): take it down and up again (make sandbox-down sandbox)"
+            f"sandbox {record.name} was made of other parts than those built now ({', '.join(differ)}): "
+            f"take it down (python -m ops sandbox down --name {record.name}) and up again"
         )
 
 
