@@ -18,10 +18,11 @@ from ops.progress import Progress
 from sandbox import engine, host, lifecycle, parts, session
 from sandbox.engine import EngineError, Outcome
 from sandbox.hardware import HardwareError
+from sandbox.provider.errors import CloudError
 from sandbox.region import MachineStatus, Region
 from sandbox.session import Session
 
-FAILURES = (host.HostError, parts.PartError, HardwareError, EngineError)
+FAILURES = (host.HostError, parts.PartError, HardwareError, EngineError, CloudError)
 FAILED, INTERRUPTED = 1, 130
 POLL_S = 2.0  # each look at the box costs a boot on two cores some time
 GATE = "release-gate-run"
@@ -96,6 +97,17 @@ def logs(name: str, lines: int) -> int:
     """The end of the journal."""
     region = _region(name)
     print(region.logs(_machine(region, name).instance_id, lines))
+    return 0
+
+
+@told
+def snapshot(name: str) -> int:
+    """A snapshot of the data disk; its id, for the stack file's `dataDisk.snapshotId`."""
+    region = _region(name)
+    machine = _machine(region, name)
+    if not machine.disk_ids:
+        raise AbsentError(f"{machine.instance_id} has no data disk yet: {show.command('up', name)}")
+    print(session.snapshot(name, region, machine.disk_ids[0]))
     return 0
 
 

@@ -6,7 +6,8 @@ import subprocess
 import threading
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from io import SEEK_END
 from pathlib import Path
 from typing import BinaryIO
@@ -153,6 +154,25 @@ def unplug(store: Store, instance_id: str, device: Path) -> None:
     refresh_rules(store, instance_id)  # before the event: giving the loop device up is one more
     _udev(store, instance_id, "remove", device)
     Path(f"/proc/{first}/root{device}").unlink(missing_ok=True)
+
+
+@contextmanager
+def held_still(store: Store, instance_id: str | None, device: Path | None) -> Iterator[None]:
+    """The file system on `device` is whole on the disk meanwhile, and whoever writes to it waits."""
+    if instance_id is None or device is None or leader(store, instance_id) is None:
+        yield
+        return
+    prefix = enter(store, instance_id)
+    mounts = run(*prefix, "cat", "/proc/mounts").splitlines()
+    target = next((line.split()[1] for line in mounts if line.split()[0] == str(device)), None)
+    if target is None:
+        yield
+        return
+    run(*prefix, "fsfreeze", "--freeze", target)
+    try:
+        yield
+    finally:
+        run(*prefix, "fsfreeze", "--unfreeze", target)
 
 
 def refresh_rules(store: Store, instance_id: str) -> None:

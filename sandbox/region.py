@@ -5,7 +5,6 @@ away, also what a crash left half done.
 """
 
 import fcntl
-import os
 import re
 import shutil
 import threading
@@ -17,7 +16,14 @@ from pathlib import Path
 
 from sandbox import checkpoint, disks, guest, machine, network
 from sandbox.hardware import CommandResult, HardwareError, IngressRule, MachineSpec
-from sandbox.lifecycle import STATE, demand_root, keep_machines_in_memory, remove, start_services
+from sandbox.lifecycle import (
+    STATE,
+    demand_root,
+    keep_machines_in_memory,
+    refuse_other_parts,
+    remove,
+    start_services,
+)
 from sandbox.process import await_condition
 from sandbox.services import policy as ram_policy
 from sandbox.services.faults import FAULTS, Fault
@@ -27,6 +33,7 @@ from sandbox.state import (
     Machine,
     RegionParts,
     RegionRecord,
+    ReleaseArchive,
     Role,
     Secret,
     Sources,
@@ -84,7 +91,7 @@ class Region:
             record = RegionRecord(
                 name=name, index=network.claim_slot(name) if index is None else index, sources=sources
             )
-            _refuse_other_parts(store, record)
+            refuse_other_parts(store, record)
             write(store.region, record)
             keep_machines_in_memory(store)
             network.create_region(name, record.index)
@@ -209,6 +216,12 @@ class Region:
         """What goes wrong from now on in the outside world, instead of what went wrong so far."""
         write_bytes(self._store.faults, FAULTS.dump_json(tuple(faults)))
 
+    def offer(self, repository: str, release: ReleaseArchive) -> None:
+        """Put a further release on a release page: `repository` is as on GitHub, OWNER/NAME."""
+        page = self._store.releases / repository / release.version
+        page.mkdir(parents=True, exist_ok=True)
+        shutil.copy(release.path, page)
+
     def save(self, label: str) -> None:
         """Keep the state of all machines and disks under `label`; the machines must be off."""
         checkpoint.save(self._store, label)
@@ -232,10 +245,10 @@ class Region:
         self._store.write_disk(disk.model_copy(update={"size_gib": size_gib}))
 
     def snapshot_disk(self, disk_id: str, target: Path) -> None:
-        """Copy the disk's content as it is now to `target`, from which `create_disk` can make another."""
-        self._disk(disk_id)
-        os.sync()
-        disks.copy_content(self._store.disk_image(disk_id), target)
+        """Copy the disk's content of one moment to `target`, from which `create_disk` can make another."""
+        disk, image = self._disk(disk_id), self._store.disk_image(disk_id)
+        with guest.held_still(self._store, disk.instance_id, disks.loop_of(image)):
+            disks.copy_content(image, target)
 
     def delete_disk(self, disk_id: str) -> None:
         disk = self._disk(disk_id)
@@ -337,18 +350,6 @@ class Region:
 
     def _apply_rules(self) -> None:
         network.apply_rules(self._record.name, self._store)
-
-
-def _refuse_other_parts(store: Store, record: RegionRecord) -> None:
-    """An overlay does not survive a change of what lies below it, nor a registry one of its storage."""
-    known = store.read_region()
-    if known is not None and known.sources != record.sources:
-        now = record.sources.model_dump()
-        differ = [name for name, value in known.sources.model_dump().items() if value != now[name]]
-        raise HardwareError(
-            f"sandbox {record.name} was made of other parts than those built now ({', '.join(differ)}): "
-            f"take it down (python -m ops sandbox down --name {record.name}) and up again"
-        )
 
 
 @contextmanager

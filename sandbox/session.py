@@ -15,6 +15,7 @@ from sandbox.lifecycle import STATE, leftovers, remove
 from sandbox.parts import Parts
 from sandbox.provider.cloud import Cloud
 from sandbox.provider.server import serve
+from sandbox.provider.storage import take_snapshot
 from sandbox.region import Region
 
 NAMESPACE = "open-webui"
@@ -53,6 +54,11 @@ def box_status(region: Region, instance_id: str) -> dict[str, Any]:
 def pending(status: Mapping[str, Any]) -> list[str]:
     """The units of the box that are not done."""
     return [name for name, unit in status.get("units", {}).items() if unit["ActiveState"] != "active"]
+
+
+def snapshot(name: str, region: Region, disk_id: str) -> str:
+    """Take a snapshot of a disk; its id, for `dataDisk.snapshotId`."""
+    return take_snapshot(Cloud(directory=directory(name) / "cloud", hardware=region), disk_id)
 
 
 def directory(name: str) -> Path:

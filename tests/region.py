@@ -158,6 +158,10 @@ class RecordingHardware:
     def create_disk(self, disk_id: str, size_gib: int, snapshot: Path | None = None) -> None:
         self._note("create_disk", disk_id, size_gib, snapshot)
 
+    def snapshot_disk(self, disk_id: str, target: Path) -> None:
+        self._note("snapshot_disk", disk_id, target)
+        target.touch()
+
     def resize_disk(self, disk_id: str, size_gib: int) -> None:
         self._note("resize_disk", disk_id, size_gib)
 

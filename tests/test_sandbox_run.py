@@ -266,7 +266,7 @@ def test_down_tells_what_would_not_go(stage: Stage) -> None:
 
 # --- a look at what is there ---
 
-LOOKS = (("status",), ("status", "--json"), ("shell",), ("logs",), ("open",))
+LOOKS = (("status",), ("status", "--json"), ("shell",), ("logs",), ("open",), ("snapshot",))
 
 
 @pytest.mark.parametrize("look", LOOKS)
@@ -288,7 +288,7 @@ def test_a_look_where_there_is_no_sandbox_says_how_to_make_one(look: tuple[str, 
     assert said.err == "there is no sandbox 'second' here: .venv/bin/python -m ops sandbox up --name second\n"
 
 
-@pytest.mark.parametrize("look", [("shell",), ("logs",), ("open",)])
+@pytest.mark.parametrize("look", [("shell",), ("logs",), ("open",), ("snapshot",)])
 def test_a_look_before_there_is_a_machine_says_so(look: tuple[str, ...], stage: Stage) -> None:
     stage.there, stage.machines = True, []
     said = call(*look)
@@ -356,6 +356,15 @@ def test_logs_prints_as_many_lines_as_asked_for(stage: Stage) -> None:
     stage.there = True
     said = call("logs", "--lines", "3")
     assert (said.code, said.out) == (0, "the last 3 lines of i-1\n")
+
+
+def test_snapshot_prints_the_id_of_what_it_took_of_the_data_disk(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "snapshot", lambda name, _region, disk: f"s-{name}-{disk}")
+    stage.there = True
+    assert (call("snapshot").code, call("snapshot").out) == (0, "s-sandbox-d-1\n")
+    stage.machines = [MachineStatus("i-1", True, "10.20.1.1", (), ())]
+    said = call("snapshot")
+    assert (said.code, said.err) == (1, "i-1 has no data disk yet: make sandbox\n")
 
 
 @pytest.mark.parametrize(("browser", "code"), [(True, 0), (False, 1)])

@@ -179,6 +179,20 @@ def test_a_detached_disk_is_gone_from_a_running_machine_with_its_content_kept(re
     assert sh(region, "mount /data; cat /data/file") == "kept"
 
 
+def test_a_snapshot_of_a_disk_in_use_is_whole_and_of_one_moment(region: Region) -> None:
+    other, target = "d-t4n0000000000000000e", region.ca_file.parents[1] / "snapshot.img"
+    sh(region, "echo before > /data/before")
+    region.snapshot_disk(DISK, target)
+    sh(region, "echo after > /data/after; cat /data/before")  # who waited goes on
+    region.create_disk(other, 2, target)
+    region.attach_disk(other, INSTANCE)
+    device = f"/dev/disk/by-id/virtio-{other.removeprefix('d-')}"
+    assert "needs_recovery" not in sh(region, f"tune2fs -l {device}")
+    assert sh(region, f"mount {device} /mnt; ls /mnt; umount /mnt").split() == ["before", "file", "lost+found"]
+    region.detach_disk(other, INSTANCE)
+    region.delete_disk(other)
+
+
 def test_a_new_system_disk_boots_the_new_user_data_and_keeps_the_data_disk(region: Region) -> None:
     second = replace(SPEC, user_data=b"#cloud-config\nwrite_files: [{path: /root/seed, content: second}]\n")
     with pytest.raises(HardwareError, match="only when stopped"):
