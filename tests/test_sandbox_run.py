@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 
 from ops import sandbox_run
 from ops.cli import app
+from ops.progress import Progress
 from sandbox import engine, host, lifecycle, parts, session
 from sandbox.engine import EngineError, Outcome
 from sandbox.hardware import HardwareError
@@ -54,9 +55,10 @@ class Stage:
     deploy: Callable[["Stage"], Outcome] = lambda _: Outcome(changes={"create": 3}, outputs=OUTPUTS)
     interrupted: threading.Event = field(default_factory=threading.Event)
     ca_file: Path = Path("/sandbox/root.pem")
-    name: str = "sandbox"
+    on_event: Callable[[Any], None] = lambda _: None
 
-    def up(self, _on_event: object, *, refresh: bool) -> Outcome:
+    def up(self, on_event: Callable[[Any], None], *, refresh: bool) -> Outcome:
+        self.on_event = on_event
         self.events.append("up with a refresh" if refresh else "up")
         try:
             return self.deploy(self)
@@ -187,6 +189,34 @@ def test_a_stack_file_that_is_not_there_is_told_with_those_that_are(
     assert "no stack 'sandbx'" in said.err
     assert "dev, " in said.err
     assert not session.directory("nostack").exists()
+
+
+def event(name: str, step: str = "create") -> Any:
+    """What the engine says when it begins with a resource."""
+    metadata = SimpleNamespace(op=SimpleNamespace(value=step), urn=f"urn:pulumi:sandbox::open-webui::x::{name}")
+    return SimpleNamespace(res_outputs_event=None, resource_pre_event=SimpleNamespace(metadata=metadata))
+
+
+def test_while_up_runs_it_tells_what_the_engine_does_and_then_what_the_box_does(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(Progress, "waiting_for", lambda _self, what: told.append(what))
+    states = {"disk": "active", "image": "activating", "open-webui": "inactive"}
+    stage.box = {"units": {name: {"ActiveState": state} for name, state in states.items()}, "ready": READY}
+
+    def deploy(stage: Stage) -> Outcome:
+        stage.on_event(event("box-network", "same"))
+        stage.on_event(event("box-instance"))
+        assert await_condition(lambda: told.count("create box-instance (0 done)") > 1, 30)
+        stage.on_event(event("release-gate-run"))
+        assert await_condition(lambda: told[-1] == "the box: image (1 of 3 done)", 30)
+        return Outcome(changes={}, outputs=OUTPUTS)
+
+    stage.deploy = deploy
+    assert call("up").code == 0
+    assert "create release-gate-run (0 done)" in told
+    assert not [what for what in told if "box-network" in what]
 
 
 def test_the_engine_is_built_where_there_is_none(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
