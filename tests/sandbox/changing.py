@@ -119,7 +119,7 @@ class Changing:
 
     def release_log(self) -> str:
         """What the last release command printed, as Cloud Assistant keeps it."""
-        logs = (directory(self.session.name) / "cloud/invocations").iterdir()
+        logs = (directory(self.session.name) / "cloud/invocations").glob("*.log")
         return max(logs, key=lambda path: path.stat().st_mtime).read_text()
 
     @contextmanager
