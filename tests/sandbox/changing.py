@@ -26,7 +26,9 @@ NO_ORIGINS = ("acme-", "aliyuncs.com", "api.openai.example")
 
 @dataclass(frozen=True)
 class Seen:
-    """The box at one moment. `pids`: main process of each service; `boot`: changes with each boot."""
+    """The box at one moment. `pids`: main process of each service; `boot`: changes with each boot; `image`: the
+    digest of what runs.
+    """
 
     pids: Mapping[str, int]
     boot: str
@@ -107,7 +109,8 @@ class Changing:
 
     def seen(self) -> Seen:
         script = "cat /proc/sys/kernel/random/boot_id; basename $(readlink /opt/open-webui-box/current)\n"
-        script += "docker ps --no-trunc --format '{{.Image}}' --filter name=open-webui\n"
+        script += "image=$(docker ps --no-trunc --format '{{.Image}}' --filter name=open-webui)\n"
+        script += "docker image inspect --format '{{index .RepoDigests 0}}' $image | sed 's/.*@//'\n"
         script += "".join(f"systemctl show -P MainPID owbox-{name}\n" for name in SERVICES)
         boot, release, image, *pids = self.box.run(script).split()
         assert "0" not in pids, pids
