@@ -15,7 +15,7 @@ import websockets
 
 from rehearsal.service import Service, eventually
 from sandbox import engine, host, parts, session
-from sandbox.engine import REPOSITORY
+from sandbox.engine import REPOSITORY, EngineError
 from sandbox.lifecycle import leftovers
 from sandbox.parts.models import SENTENCES
 from sandbox.session import Session
@@ -45,7 +45,12 @@ def current() -> Iterator[Session]:
 
 @pytest.fixture(scope="module")
 def outputs(current: Session) -> dict[str, str]:
-    return dict(current.engine.up().outputs)
+    try:
+        return dict(current.engine.up().outputs)
+    except EngineError:
+        if current.instance_id is not None:  # what it says is gone with the machine
+            print(current.region.logs(current.instance_id, 400))
+        raise
 
 
 @pytest.fixture(scope="module")
