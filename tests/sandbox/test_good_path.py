@@ -48,7 +48,9 @@ def outputs(current: Session) -> dict[str, str]:
     try:
         return dict(current.engine.up().outputs)
     except EngineError:
-        if current.instance_id is not None:  # what it says is gone with the machine
+        for log in session.directory(NAME).glob("cloud/invocations/*.log"):  # gone with the sandbox
+            print(f"--- {log.name}\n{log.read_text()}")
+        if current.instance_id is not None:
             print(current.region.logs(current.instance_id, 400))
         raise
 
