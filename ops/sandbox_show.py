@@ -13,6 +13,7 @@ from sandbox.region import MachineStatus
 
 DEFAULT = "sandbox"  # the sandbox of `make sandbox`
 LOG_LINES = 15
+NAMED = 2  # steps under way that are named: the line has to fit a terminal of 80 columns
 
 
 def command(verb: str, name: str) -> str:
@@ -82,9 +83,12 @@ def failure(ready: Mapping[str, Any]) -> None:
 def under_way(box: Mapping[str, Any]) -> str:
     """What the box does right now, in one short line; empty when it says nothing."""
     units = box.get("units", {})
-    busy = [name for name, unit in units.items() if unit["ActiveState"] == "activating"]
+    if not units:
+        return ""
+    busy = [name for name, unit in units.items() if unit["ActiveState"] == "activating"] or ["the last check"]
+    more = f" and {len(busy) - NAMED} more" if len(busy) > NAMED else ""
     done = len(units) - len(session.pending(box))
-    return f"the box: {', '.join(busy) or 'the last check'} ({done} of {len(units)} done)" if units else ""
+    return f"the box: {', '.join(busy[:NAMED])}{more} ({done} of {len(units)} done)"
 
 
 def _print_rows(rows: Mapping[str, str], indent: str = "") -> None:

@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 from ops import sandbox_run
 from ops.cli import app
 from ops.progress import Progress
+from ops.sandbox_show import under_way
 from sandbox import engine, host, lifecycle, parts, session
 from sandbox.engine import EngineError, Outcome
 from sandbox.hardware import HardwareError
@@ -217,6 +218,23 @@ def test_while_up_runs_it_tells_what_the_engine_does_and_then_what_the_box_does(
     assert call("up").code == 0
     assert "create release-gate-run (0 done)" in told
     assert not [what for what in told if "box-network" in what]
+
+
+@pytest.mark.parametrize(
+    ("busy", "line"),
+    [
+        ([], "the box: the last check (1 of 1 done)"),
+        (["image"], "the box: image (1 of 2 done)"),
+        (["disk", "image", "models", "caddy"], "the box: disk, image and 2 more (1 of 5 done)"),
+    ],
+)
+def test_what_the_box_does_is_one_short_line(busy: list[str], line: str) -> None:
+    states = {"packages": "active", **dict.fromkeys(busy, "activating")}
+    assert under_way({"units": {name: {"ActiveState": state} for name, state in states.items()}}) == line
+
+
+def test_of_a_box_that_says_nothing_nothing_is_told() -> None:
+    assert under_way({}) == ""
 
 
 def test_the_engine_is_built_where_there_is_none(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
