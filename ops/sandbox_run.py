@@ -147,7 +147,7 @@ def _up(current: Session, progress: Progress, *, as_json: bool) -> int:
             )
     except EngineError as error:
         print(error, file=sys.stderr)
-        show.failure(current.status().get("ready", {}))
+        show.failure(current.status().get("ready", {}), current.printed)
         print(f"The machine is left as it is: {show.command('shell', current.name)}", file=sys.stderr)
         return FAILED
     ready = current.status().get("ready", {})

@@ -73,11 +73,18 @@ def status_json(name: str, machines: Sequence[MachineStatus], box: Mapping[str, 
     return json.dumps({"name": name, "machines": shown, "box": box}, indent=2)
 
 
-def failure(ready: Mapping[str, Any]) -> None:
-    """Which step of the box failed, why, and its last lines; nothing of a box that is well or says nothing."""
+def failure(ready: Mapping[str, Any], printed: Sequence[str] = ()) -> None:
+    """Which step of the box failed, why, and its last lines. Of a box whose gate says nothing of the kind: what the
+    last command that failed on it printed, if one did.
+    """
+    failed = [text.splitlines() for text in printed if not text.partition("\n")[0].endswith("exit status 0")]
     if ready and not ready.get("ok"):
         lines = [f"{ready['unit']}: {ready['reason']}", *ready["log"][-LOG_LINES:]]
-        print("\n  ".join(lines), file=sys.stderr)
+    elif failed:
+        lines = [failed[-1][0], *failed[-1][1:][-LOG_LINES:]]
+    else:
+        return
+    print("\n  ".join(lines), file=sys.stderr)
 
 
 def under_way(box: Mapping[str, Any]) -> str:

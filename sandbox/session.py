@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ class Session:
     name: str
     region: Region
     engine: Engine
+    printed: list[str] = field(default_factory=list)  # what commands on machines printed, each after its exit status
 
     @property
     def instance_id(self) -> str | None:
@@ -78,7 +79,8 @@ def opened(
     """The sandbox as it was left, or a new one. `config` replaces whole keys of the stack file."""
     region_id = _region_id(stack)
     region = Region.open(name, parts)
-    cloud = Cloud(directory=directory(name) / "cloud", hardware=region, region_id=region_id)
+    printed: list[str] = []
+    cloud = Cloud(directory=directory(name) / "cloud", hardware=region, region_id=region_id, report=printed.append)
     with serve(cloud) as port:
         engine = Engine(
             cli=cli,
@@ -88,7 +90,7 @@ def opened(
             config={**built_parts(parts, stack), **(config or {})},
             secret_config=made_up_secrets(stack),
         )
-        yield Session(name=name, region=region, engine=engine)
+        yield Session(name=name, region=region, engine=engine, printed=printed)
 
 
 def built_parts(parts: Parts, stack: str) -> dict[str, object]:

@@ -57,6 +57,7 @@ class Stage:
     interrupted: threading.Event = field(default_factory=threading.Event)
     ca_file: Path = Path("/sandbox/root.pem")
     on_event: Callable[[Any], None] = lambda _: None
+    printed: list[str] = field(default_factory=list)
 
     def up(self, on_event: Callable[[Any], None], *, refresh: bool) -> Outcome:
         self.on_event = on_event
@@ -94,7 +95,8 @@ def stage(monkeypatch: pytest.MonkeyPatch) -> Stage:
     @contextmanager
     def opened(name: str, *_: object, stack: str) -> Iterator[SimpleNamespace]:
         made.events.append(f"open {name} for {stack}")
-        yield SimpleNamespace(name=name, region=region, engine=SimpleNamespace(up=made.up), status=made.status)
+        running = SimpleNamespace(up=made.up)
+        yield SimpleNamespace(name=name, region=region, engine=running, status=made.status, printed=made.printed)
         made.events.append("closed")
 
     monkeypatch.setattr(host, "prepare", lambda _say: None)
@@ -153,6 +155,18 @@ def test_up_as_json_is_nothing_else_on_standard_output_and_holds_no_password(sta
     assert shown["ready"] == READY
     assert shown["outputs"] == {"address": OUTPUTS["address"], "adminEmail": OUTPUTS["adminEmail"]}
     assert OUTPUTS["adminPassword"] not in said.out + said.err
+
+
+def test_a_failed_up_of_a_box_that_says_nothing_tells_what_the_command_printed(stage: Stage) -> None:
+    def fail(stage: Stage) -> Outcome:
+        stage.printed += ["t-1 on i-1: exit status 1\nno such directory", "t-2 on i-1: exit status 0\nfine"]
+        raise EngineError("the box gave up")
+
+    stage.deploy, stage.box = fail, {}
+    said = call("up")
+    assert said.code == 1
+    assert "t-1 on i-1: exit status 1\n  no such directory\n" in said.err
+    assert "fine" not in said.err
 
 
 def test_a_failed_up_tells_the_step_the_reason_its_last_lines_and_how_to_look(stage: Stage) -> None:
