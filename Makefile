@@ -11,7 +11,7 @@ DEV := .venv/.dev-$(call PIN,requirements.txt requirements-ops.txt requirements-
 PIP := .venv/bin/python -m pip --quiet --disable-pip-version-check install -r
 
 .DEFAULT_GOAL := help
-.PHONY: help venv preview cli test lint types unit fmt gpu docs sandbox sandbox-down good-path day-two rehearse clean
+.PHONY: help venv preview cli test lint types unit fmt gpu docs sandbox sandbox-down machine good-path day-two rehearse clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-13s %s\n", $$1, $$2}' Makefile
@@ -47,6 +47,9 @@ sandbox: $(DEV) ## `pulumi up` for real, on this machine (Linux, root)
 
 sandbox-down: $(DEV) ## take the sandbox down, and what it made
 	@.venv/bin/python -m ops sandbox down
+
+machine: $(DEV) ## the sandbox's machines by themselves: power, disks, two sandboxes side by side, Ctrl-C (Linux, root)
+	@.venv/bin/python -m pytest -q -m machine tests/machine
 
 good-path: $(DEV) ## the sandbox's own test: up, all that a person does first, up again, destroy (Linux, root)
 	@.venv/bin/python -m pytest -q -m sandbox tests/sandbox/test_good_path.py

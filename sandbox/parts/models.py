@@ -124,7 +124,8 @@ def _direction(token: str) -> _Weights:
     return (bits.astype(np.float32) * 2 - 1) / np.float32(width**0.5)
 
 
-_MODELFILE = 'FROM {path}\nTEMPLATE """{{{{ .System }}}} {{{{ .Prompt }}}}\n"""\n'
+# Open WebUI's page offers its own tools with every question, and Ollama refuses them unless the template knows tools.
+_MODELFILE = 'FROM {path}\nTEMPLATE """{{{{ if .Tools }}}}{{{{ end }}}}{{{{ .System }}}} {{{{ .Prompt }}}}\n"""\n'
 
 
 def _make(workshop: Workshop, out: Path) -> None:
