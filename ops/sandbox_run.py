@@ -7,7 +7,7 @@ import threading
 import webbrowser
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import ParamSpec
 
@@ -55,7 +55,9 @@ def up(name: str, stack: str, *, as_json: bool) -> int:
     fresh = not session.exists(name)
     try:
         made, cli = _prepared(progress)
-        with session.opened(name, made, cli, stack=stack) as current:
+        with ExitStack() as region:
+            with progress.step("the region: its network, and what boxes call"):
+                current = region.enter_context(session.opened(name, made, cli, stack=stack))
             return _up(current, progress, as_json=as_json)
     except KeyboardInterrupt:
         if fresh:

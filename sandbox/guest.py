@@ -159,20 +159,24 @@ def unplug(store: Store, instance_id: str, device: Path) -> None:
 @contextmanager
 def held_still(store: Store, instance_id: str | None, device: Path | None) -> Iterator[None]:
     """The file system on `device` is whole on the disk meanwhile, and whoever writes to it waits."""
-    if instance_id is None or device is None or leader(store, instance_id) is None:
+    target = None if instance_id is None or device is None else _mount_of(store, instance_id, device)
+    if instance_id is None or target is None:
         yield
         return
     prefix = enter(store, instance_id)
-    mounts = run(*prefix, "cat", "/proc/mounts").splitlines()
-    target = next((line.split()[1] for line in mounts if line.split()[0] == str(device)), None)
-    if target is None:
-        yield
-        return
     run(*prefix, "fsfreeze", "--freeze", target)
     try:
         yield
     finally:
         run(*prefix, "fsfreeze", "--unfreeze", target)
+
+
+def _mount_of(store: Store, instance_id: str, device: Path) -> str | None:
+    """Where the running machine has `device` mounted."""
+    if leader(store, instance_id) is None:
+        return None
+    mounts = map(str.split, run(*enter(store, instance_id), "cat", "/proc/mounts").splitlines())
+    return next((target for source, target, *_ in mounts if source == str(device)), None)
 
 
 def refresh_rules(store: Store, instance_id: str) -> None:
