@@ -11,7 +11,7 @@ DEV := .venv/.dev-$(call PIN,requirements.txt requirements-ops.txt requirements-
 PIP := .venv/bin/python -m pip --quiet --disable-pip-version-check install -r
 
 .DEFAULT_GOAL := help
-.PHONY: help venv preview test lint types unit fmt docs sandbox sandbox-down good-path day-two rehearse clean
+.PHONY: help venv preview cli test lint types unit fmt gpu docs sandbox sandbox-down machine good-path day-two rehearse clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-13s %s\n", $$1, $$2}' Makefile
@@ -20,6 +20,9 @@ venv: $(DEV) ## .venv with everything that the targets below need
 
 preview: $(RUNTIME) ## what `pulumi up` would make: [STACK=dev] [AGAINST=git revision] [JSON=1]
 	@.venv/bin/python -m ops preview --stack '$(STACK)' $(if $(AGAINST),--against '$(AGAINST)') $(if $(JSON),--json)
+
+cli: $(DEV) ## the Pulumi CLI, found or built once: with it `make test` runs the engine too
+	@.venv/bin/python -m scripts.ci.cli
 
 test: lint types unit ## everything that CI checks; needs neither root nor a cloud account
 
@@ -33,7 +36,7 @@ types: $(DEV) ## mypy, strict
 	.venv/bin/mypy $(CODE)
 
 unit: $(DEV) ## the tests, with the share of the code that they run
-	.venv/bin/python -m pytest -q --cov --cov-report=term:skip-covered
+	.venv/bin/python -m pytest -q -n auto --dist loadfile --cov --cov-report=term:skip-covered
 
 fmt: $(DEV) ## format, and mend what ruff can mend
 	.venv/bin/ruff format .
@@ -45,11 +48,17 @@ sandbox: $(DEV) ## `pulumi up` for real, on this machine (Linux, root)
 sandbox-down: $(DEV) ## take the sandbox down, and what it made
 	@.venv/bin/python -m ops sandbox down
 
+machine: $(DEV) ## the sandbox's machines by themselves: power, disks, two sandboxes side by side, Ctrl-C (Linux, root)
+	@.venv/bin/python -m pytest -q -m machine tests/machine
+
 good-path: $(DEV) ## the sandbox's own test: up, all that a person does first, up again, destroy (Linux, root)
 	@.venv/bin/python -m pytest -q -m sandbox tests/sandbox/test_good_path.py
 
 day-two: $(DEV) ## changes, failing and interrupted releases, restores, through real ups (Linux, root)
 	@.venv/bin/python -m pytest -q -m sandbox tests/sandbox/test_day_two.py
+
+gpu: $(DEV) ## the box's own questions to a real GPU: OLLAMA=DIR of an unpacked Ollama release (Linux, root, NVIDIA)
+	@OLLAMA='$(OLLAMA)' .venv/bin/python -m pytest -q -m gpu tests/gpu
 
 docs: $(DEV) ## write the documents that are made from the code
 	@.venv/bin/python -m scripts.docs

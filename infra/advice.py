@@ -100,15 +100,22 @@ def of_the_billing(
             "billing.mode",
             "destroy turns the subscription into pay-as-you-go, then deletes it; the refund follows the cloud's rules",
         )
-        if instance.protect:
-            yield _line(
-                "instance.protect",
-                "a subscribed instance has no deletion protection of the cloud's; Pulumi's protect holds",
-            )
+    if instance.protect and (billing.mode is BillingMode.SUBSCRIPTION or instance.spot is not None):
+        kind = "subscribed" if billing.mode is BillingMode.SUBSCRIPTION else "spot"
+        yield _line(
+            "instance.protect",
+            f"a {kind} instance has no deletion protection of the cloud's; Pulumi's protect holds",
+        )
     if schedule is not None:
         yield _line("schedule", "a stopped GPU goes back to the pool: in the morning the zone may have none in stock")
     if data_disk.snapshots is None:
         yield _line("dataDisk.snapshots", "no snapshots: nothing brings back a deleted chat or a lost disk")
+    else:
+        days = data_disk.snapshots.keep_days
+        yield _line(
+            "dataDisk.snapshots",
+            f"snapshots outlive the disk and `pulumi destroy`, and are billed for {days} days or until deleted",
+        )
 
 
 def of_the_alarms(alarms: Alarms | None) -> Iterator[str]:
@@ -117,6 +124,11 @@ def of_the_alarms(alarms: Alarms | None) -> Iterator[str]:
             "alarms.contacts",
             "each address is mailed a link by CloudMonitor and hears of nothing until its owner has opened it",
         )
+
+
+def of_the_secrets(plain_secrets: tuple[str, ...]) -> Iterator[str]:
+    for key in plain_secrets:
+        yield _line(key, f"a secret in clear in the stack file: pulumi config set --secret open-webui:{key}")
 
 
 def of_the_mirrors(region: str, mirrors: Mirrors) -> Iterator[str]:
@@ -132,5 +144,6 @@ ADVICE: tuple[Callable[..., Iterator[str]], ...] = (
     of_the_versions,
     of_the_billing,
     of_the_alarms,
+    of_the_secrets,
     of_the_mirrors,
 )

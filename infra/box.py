@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from infra import advice, catalog, naming, sizing
+from infra import advice, catalog, model_names, naming, sizing
 from infra.fields import IMAGE_REFERENCE
 from infra.sections import MirrorPreset, ModelChoice
 from infra.settings import ADMIN_PASSWORD, Settings
@@ -83,31 +83,36 @@ def _release_urls(settings: Settings, path: str) -> tuple[str, ...]:
 
 
 def _gpu(type_name: str) -> Gpu | None:
+    if not catalog.has_gpu(type_name):
+        return None
     known = catalog.instance_type(type_name)
-    if known is not None and known.gpu is not None:
-        return Gpu(
-            count=known.gpus,
-            name=known.gpu.name,
-            minimum_driver=versions.MINIMUM_NVIDIA_DRIVER,
-            kernel_module="proprietary" if known.gpu.volta else "open",
-        )
-    if catalog.has_gpu(type_name):
-        return Gpu(count=1, name="GPU", minimum_driver=versions.MINIMUM_NVIDIA_DRIVER, kernel_module="open")
-    return None
+    return Gpu(
+        count=known.gpus if known else 1,
+        name=known.gpu.name if known and known.gpu else "GPU",
+        minimum_driver=versions.MINIMUM_NVIDIA_DRIVER,
+        kernel_module="proprietary" if catalog.is_volta(type_name) else "open",
+    )
 
 
-def _model(choice: ModelChoice, registry: str | None) -> Model:
-    source = choice.base or choice.source or choice.name
-    first = source.split("/", 1)[0]
-    has_host = "/" in source and ("." in first or ":" in first)
-    if registry is not None and not has_host:
-        source = f"{registry}/{source if '/' in source else f'library/{source}'}"
-    return Model(name=choice.name, source=source, modelfile=choice.modelfile_from(source))
+def _models(choices: tuple[ModelChoice, ...], registry: str | None) -> tuple[Model, ...]:
+    """In the order given. A Modelfile may be made from an earlier one of them, which is then not pulled."""
+    made: list[Model] = []
+    for choice in choices:
+        source = model_names.short(choice.base or choice.source or choice.name)
+        there = choice.base and model_names.plain(source) in {model_names.plain(model.name) for model in made}
+        first = source.split("/", 1)[0]
+        has_host = "/" in source and ("." in first or ":" in first)
+        if registry is not None and not has_host and not there:
+            source = f"{registry}/{source if '/' in source else f'library/{source}'}"
+        name = model_names.short(choice.name)
+        made.append(Model(name=name, source=source, modelfile=choice.modelfile_from(source)))
+    return tuple(made)
 
 
 def _ollama(settings: Settings) -> Ollama:
     ollama, registry = settings.ollama, settings.mirrors.models
     version = ollama.version or versions.OLLAMA_VERSION
+    *models, embedding_model = _models((*settings.models, ollama.embedding_model), registry)
     return Ollama(
         archive=Artifact(
             version=version,
@@ -117,8 +122,8 @@ def _ollama(settings: Settings) -> Ollama:
         context_length=sizing.context_length(catalog.instance_type(settings.instance.type), settings.models, ollama),
         parallel=ollama.parallel,
         kv_cache_type=ollama.kv_cache_type,
-        models=tuple(_model(choice, registry) for choice in settings.models),
-        embedding_model=_model(ollama.embedding_model, registry),
+        models=tuple(models),
+        embedding_model=embedding_model,
         prune=ollama.prune,
         environment=dict(sorted(ollama.environment.items())),
     )

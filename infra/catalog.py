@@ -8,27 +8,21 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
+from infra import model_names
+
 GIB = 1024**3
 GB = 1000**3
 
-ESSD = ("cloud_essd", "cloud_auto", "cloud_regional_disk_auto")
+ESSD = ("cloud_essd", "cloud_auto")
 ESSD_AND_OLDER = (*ESSD, "cloud_ssd", "cloud_efficiency")
-
-
-class Driver(StrEnum):
-    """Which NVIDIA driver a family takes. GRID ends at 535, Ollama needs 550."""
-
-    TESLA = "tesla"
-    GRID = "grid"
 
 
 @dataclass(frozen=True, kw_only=True)
 class GpuModel:
-    """One GPU: its nominal memory in GiB, and whether only the proprietary kernel module drives it."""
+    """One GPU and its nominal memory in GiB."""
 
     name: str
     memory_gib: int
-    volta: bool = False
 
     @property
     def usable_bytes(self) -> int:
@@ -37,8 +31,8 @@ class GpuModel:
 
 
 T4 = GpuModel(name="NVIDIA T4", memory_gib=16)
-V100_16 = GpuModel(name="NVIDIA V100 16 GB", memory_gib=16, volta=True)
-V100_32 = GpuModel(name="NVIDIA V100 32 GB", memory_gib=32, volta=True)
+V100_16 = GpuModel(name="NVIDIA V100 16 GB", memory_gib=16)
+V100_32 = GpuModel(name="NVIDIA V100 32 GB", memory_gib=32)
 A10 = GpuModel(name="NVIDIA A10", memory_gib=24)
 A30 = GpuModel(name="NVIDIA A30", memory_gib=24)
 A100_40 = GpuModel(name="NVIDIA A100 40 GB", memory_gib=40)
@@ -56,7 +50,6 @@ class InstanceType:
     memory_gib: int
     gpu: GpuModel | None
     gpus: int
-    driver: Driver = Driver.TESLA
     disk_categories: tuple[str, ...] = ESSD
 
 
@@ -91,6 +84,14 @@ _GPU_TYPES: tuple[tuple[str, int, int, GpuModel, int], ...] = (
 _CPU_SIZES = {"large": 2, "xlarge": 4, "2xlarge": 8, "4xlarge": 16, "8xlarge": 32}
 _CPU_FAMILIES = {"c6": 2, "c7": 2, "c8i": 2, "g6": 4, "g7": 4, "g8i": 4, "r7": 8, "r8i": 8}  # GiB per vCPU
 _OLDER_DISKS = ("gn6i", "gn6v", "gn6e", "c6", "g6")
+# Families that slice their GPUs, and the newest driver that they take: below the 550 that Ollama needs, so that no size
+# of them is in the catalog. Every family listed above takes the Tesla driver.
+GRID_DRIVERS = {
+    "vgn6i": "GRID 470",
+    "vgn7i": "GRID 470.256.03",
+    "sgn7i": "GRID 470",
+    "sgn8ia": "GRID 535.183.06",
+}
 
 
 def family(name: str) -> str:
@@ -125,9 +126,20 @@ def instance_type(name: str) -> InstanceType | None:
     return INSTANCE_TYPES.get(name)
 
 
-def is_vgpu(name: str) -> bool:
-    """Whether the family slices GPUs: its GRID driver (470 or 535) is older than Ollama needs."""
-    return re.match(r"[vs]gn\d", family(name)) is not None
+def grid_driver(name: str) -> str | None:
+    """The driver of a family that slices GPUs, by its name where the catalog does not know it; None for all others."""
+    group = family(name)
+    return GRID_DRIVERS.get(group) or ("GRID 470 or 535" if re.match(r"[vs]gn\d", group) else None)
+
+
+def is_volta(name: str) -> bool:
+    """Whether the family has V100s, which the open kernel module does not drive."""
+    return re.fullmatch(r"(ebm)?gn6[ve]|sccgn6\w*", family(name)) is not None
+
+
+def is_arm(name: str) -> bool:
+    """Whether the family has Arm processors: y is Yitian (g8y, c8y, r8y), r Ampere Altra (g6r, c6r)."""
+    return re.fullmatch(r"(ebm)?(hpc|[cgr])\d+[yr]", family(name)) is not None
 
 
 def has_gpu(name: str) -> bool:
@@ -200,9 +212,21 @@ MODELS = {
 }
 
 
+# What a tag may say of a chat model without making it another file: the library's default is q4_K_M.
+_SAME_FILE = ("", "-instruct", "-chat", "-it")
+_OTHER_DEFAULT = ("gpt-oss", "nomic-embed-text", "mxbai-embed-large", "bge-m3", "qwen3-embedding")
+_BY_TAG = {
+    f"{model.name}{variant}{quantisation}": model
+    for model in MODELS.values()
+    for variant in _SAME_FILE
+    for quantisation in ("", "-q4_k_m")
+    if not quantisation or model.name.split(":")[0] not in _OTHER_DEFAULT
+}
+
+
 def language_model(name: str) -> LanguageModel | None:
-    """The catalog's entry; a tag that only adds a quantisation (`qwen3:8b-q4_K_M`) counts as its base tag."""
-    return MODELS.get(name) or MODELS.get(re.sub(r"-(q4_K_M|instruct|chat)$", "", name))
+    """The catalog's entry, however the name is written; another quantisation than the default is another file."""
+    return _BY_TAG.get(model_names.plain(name))
 
 
 # CUDA context and compute buffers, per GPU that takes part: 0.5-0.9 GiB seen for 7B to 70B at these contexts.

@@ -198,10 +198,17 @@ _TABLE: dict[str, dict[str, Effect]] = {
 _REMARKS: dict[tuple[str, str], str] = {
     ("alicloud:ecs/instance:Instance", "imageId"): "the system disk is destroyed and made from the new image",
     ("alicloud:ecs/instance:Instance", "userData"): "first-boot scripts do not run again by themselves",
-    ("alicloud:ecs/instance:Instance", "instanceType"): "left stopped if the new type has no stock",
+    # operator_type: docs, "must be set to downgrade"; the program leaves it out, which is an upgrade
+    ("alicloud:ecs/instance:Instance", "instanceType"): (
+        "left stopped if the new type has no stock; a subscription takes no smaller type this way"
+    ),
     ("alicloud:ecs/instance:Instance", "systemDiskSize"): "grows only; a smaller size fails in `up`",
     ("alicloud:ecs/ecsDisk:EcsDisk", "size"): "grows only; a smaller size fails in `up`",
     ("alicloud:ecs/instance:Instance", "dataDisks"): "the disks' data goes with the instance",
+    **{
+        ("alicloud:ecs/ecsDisk:EcsDisk", name): "the data is lost, unless the new disk comes from a snapshot of it"
+        for name in ("zoneId", "snapshotId", "kmsKeyId")
+    },
     # source: resource_alicloud_ros_stack.go, which calls UpdateStack for other properties only
     ("alicloud:ros/stack:Stack", "templateBody"): "alone it is not sent to the cloud at all",
 }

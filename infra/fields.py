@@ -73,10 +73,36 @@ def _tag_value(value: str) -> str:
     return value
 
 
+_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_DOMAIN = rf"(?=.{{1,253}}(?![a-z0-9.-]))(?:{_LABEL}\.)+(?:[a-z]{{2,63}}|xn--[a-z0-9-]{{1,59}})"
+_PORT = r"(?::(?:[1-9]\d{0,3}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d{2}|655[0-2]\d|6553[0-5]))?"  # up to 65535
+_FOLDER = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
+_REPOSITORY = rf"{_FOLDER}(?:/{_FOLDER})*"
+# Some mirrors have the original's whole address for a path.
+_URL = re.compile(rf"https?://(?i:{_LABEL}(?:\.{_LABEL})*){_PORT}(?:/(?:https?://)?[A-Za-z0-9._~:@-]+)*/?")
+
+
 def _url(value: str) -> str:
-    if re.fullmatch(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?(/[A-Za-z0-9._~/:@-]*)?", value) is None:
+    if _URL.fullmatch(value) is None:
         refuse("not an http(s) address", "write it as https://host/path, with neither blanks nor a query")
     return value.rstrip("/")
+
+
+def _image_id(value: str) -> str:
+    if re.fullmatch(r"[A-Za-z0-9_.-]{2,128}", value) is None:
+        refuse("not an image's id", "copy it from the console: ubuntu_24_04_x64_….vhd, or m-… for one of your own")
+    if re.match(r"m-\w|ubuntu_\d\d_\d\d_x64_", value) is None:
+        refuse("the box is made for Ubuntu on x86-64", "take ubuntu_24_04_x64_….vhd, or one of your own, m-…")
+    return value
+
+
+def _image_family(value: str) -> str:
+    """Families that begin with acs: are the cloud's, others the account's own."""
+    if re.fullmatch(r"[A-Za-z][A-Za-z0-9_.:-]{1,127}", value) is None:
+        refuse("not an image family", "write it as in acs:ubuntu_24_04_x64, or as you named one of your own")
+    if value.startswith("acs:") and re.match(r"acs:ubuntu_\d\d_\d\d_x64(_|$)", value) is None:
+        refuse("the box is made for Ubuntu on x86-64", "take acs:ubuntu_24_04_x64, or leave image out")
+    return value
 
 
 Network = Annotated[IPv4Network, BeforeValidator(_network)]
@@ -88,7 +114,7 @@ Url = Annotated[str, AfterValidator(_url)]
 Host = Annotated[
     str,
     matches(
-        r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}(:\d{1,5})?(/[a-z0-9._/-]+)?",
+        rf"{_DOMAIN}{_PORT}(?:/{_REPOSITORY})?",
         "not a host name",
         "write it in lower case, as in ghcr.io, with no https:// before it",
     ),
@@ -96,7 +122,7 @@ Host = Annotated[
 Domain = Annotated[
     str,
     matches(
-        r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}",
+        _DOMAIN,
         "not a domain name",
         "write it in lower case, as in chat.example.com",
     ),
@@ -104,7 +130,7 @@ Domain = Annotated[
 Email = Annotated[
     str,
     matches(
-        r"[A-Za-z0-9._%+-]{1,64}@([A-Za-z0-9-]+\.)+[A-Za-z]{2,63}",
+        rf"[A-Za-z0-9._%+'-]{{1,64}}@(?i:{_DOMAIN})",
         "not an e-mail address",
         "write it as in admin@example.com",
     ),
@@ -115,10 +141,14 @@ Version = Annotated[
     matches(r"\d+\.\d+\.\d+(-[a-z0-9.]+)?", "not a version", "write it as in 0.32.7, with no v before it"),
 ]
 # facts/open-webui-and-ollama.md section 3: [host/][namespace/]model[:tag]
+MODEL_NAME = (
+    r"(?a:(?:[A-Za-z0-9_][\w.:-]{0,349}/)?(?:[A-Za-z0-9_][\w-]{0,79}/)?[A-Za-z0-9_][\w.-]{0,79}"
+    r"(?::[A-Za-z0-9_][\w.-]{0,79})?)"
+)
 ModelName = Annotated[
     str,
     matches(
-        r"(?:[A-Za-z0-9_][\w.:-]{0,349}/)?(?:[A-Za-z0-9_][\w-]{0,79}/)?[A-Za-z0-9_][\w.-]{0,79}(?::[A-Za-z0-9_][\w.-]{0,79})?",
+        MODEL_NAME,
         "not a name that Ollama can pull",
         "write it as in qwen3:8b or hf.co/org/repo:Q4_K_M",
     ),
@@ -166,8 +196,9 @@ ZoneId = Annotated[
 ]
 RegionId = Annotated[str, matches(r"[a-z]{2}-[a-z]+(-[a-z0-9]+)*", "not a region", "write it as in ap-southeast-1")]
 
+# A first part without a dot, a port or the name localhost is no registry but a folder of Docker Hub's.
 IMAGE_REFERENCE = re.compile(
-    r"(?P<registry>[a-z0-9.-]+(:\d{1,5})?)/(?P<repository>[a-z0-9._/-]+)"
+    rf"(?P<registry>(?=localhost[:/]|[^/]*[.:]){_LABEL}(?:\.{_LABEL})*{_PORT})/(?P<repository>{_REPOSITORY})"
     r"(:(?P<tag>[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}))@(?P<digest>sha256:[0-9a-f]{64})"
 )
 
@@ -189,6 +220,8 @@ def _time_zone(value: str) -> str:
 
 
 ImageReference = Annotated[str, AfterValidator(_image_reference)]
+ImageId = Annotated[str, AfterValidator(_image_id)]
+ImageFamily = Annotated[str, AfterValidator(_image_family)]
 TimeZone = Annotated[str, AfterValidator(_time_zone)]
 Cron = Annotated[
     str,

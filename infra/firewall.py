@@ -7,6 +7,7 @@ import pulumi
 import pulumi_alicloud as alicloud
 
 ANYWHERE = IPv4Network("0.0.0.0/0")
+ACME = "acme"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,11 +22,19 @@ class FirewallArgs:
 
 
 def ingress(allowed_networks: tuple[IPv4Network, ...], *, acme: bool) -> dict[str, tuple[IPv4Network, int, str]]:
-    """Rule name -> (source, TCP port, why). No shell: that is Cloud Assistant's. Neither 8080 nor 11434, ever."""
+    """Rule name -> (source, TCP port, why). No shell: that is Cloud Assistant's. Neither 8080 nor 11434, ever.
+
+    A source and a port always have the same name: of two equal rules the cloud makes one, and the end of either
+    would be the end of both (help page "AuthorizeSecurityGroup", 2024-11).
+    """
     rules = {f"https-{_slug(source)}": (source, 443, "HTTPS") for source in allowed_networks}
     if acme:
-        return {**rules, "acme": (ANYWHERE, 80, "ACME http-01 challenge and redirect to HTTPS")}
-    return {**rules, **{f"http-{_slug(source)}": (source, 80, "redirect to HTTPS") for source in allowed_networks}}
+        return {**rules, ACME: (ANYWHERE, 80, "ACME http-01 challenge and redirect to HTTPS")}
+    return {**rules, **{_on_port_80(source): (source, 80, "redirect to HTTPS") for source in allowed_networks}}
+
+
+def _on_port_80(source: IPv4Network) -> str:
+    return ACME if source == ANYWHERE else f"http-{_slug(source)}"
 
 
 def _slug(source: IPv4Network) -> str:
@@ -60,8 +69,13 @@ class Firewall(pulumi.ComponentResource):
                 policy="accept",
                 priority=1,
                 description=why,
-                # Every property but the description replaces a rule, and its id is made of them.
-                opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
+                opts=pulumi.ResourceOptions(
+                    parent=self,
+                    # Every property but the description replaces a rule, and its id is made of them.
+                    delete_before_replace=True,
+                    # What it was called in stacks of before, where the world came in without ACME.
+                    aliases=[pulumi.Alias(name=f"{name}-http-0-0-0-0-0")] if rule == ACME else None,
+                ),
             )
         self.security_group_id = group.id
         self.register_outputs({"securityGroupId": self.security_group_id})

@@ -35,13 +35,17 @@ class SystemDiskArgs:
 
 @dataclass(frozen=True, kw_only=True)
 class GpuInstanceArgs:
-    """`user_data` as cloud-init reads it (not yet Base64); `spot_price` None is no limit, with `spot` True."""
+    """`user_data` as cloud-init reads it (not yet Base64); `spot_price` None is no limit, with `spot` True.
+
+    `vswitch_is_own`: the program makes the vSwitch, and replaces it when its zone or its range changes.
+    """
 
     instance_type: str
     zone_id: str
     image: ImageFamily | ImageId
     system_disk: SystemDiskArgs
     vswitch_id: pulumi.Input[str]
+    vswitch_is_own: bool
     security_group_id: pulumi.Input[str]
     data_disk_id: pulumi.Input[str]
     role_name: pulumi.Input[str]
@@ -67,7 +71,8 @@ def newest_image(family: str) -> pulumi.Output[str | None]:
         pulumi.log.warn(f"no image in family {family} here: a new instance needs open-webui:instance.image.id")
         return None
 
-    found = alicloud.ecs.get_images_output(image_family=family, owners="system", most_recent=True)
+    owner = "system" if family.startswith("acs:") else "self"
+    found = alicloud.ecs.get_images_output(image_family=family, owners=owner, most_recent=True)
     return found.apply(first)
 
 
@@ -95,7 +100,8 @@ def charge_args(billing: Billing, *, spot: bool, spot_price: float | None) -> Ch
             "period_unit": "Month",
             "include_data_disks": False,  # the data disk stays pay-as-you-go, whatever the instance becomes
             "force_delete": True,  # read from state at destroy, which else refuses a subscribed instance
-            "renewal_status": "AutoRenewal" if billing.auto_renew else "NotRenewal",
+            # Normal is what the cloud gives an instance that was bought without renewal, and what the provider reads.
+            "renewal_status": "AutoRenewal" if billing.auto_renew else "Normal",
         }
         return {**args, "auto_renew_period": billing.auto_renew_months or 1} if billing.auto_renew else args
     if spot and spot_price is not None:
@@ -146,13 +152,15 @@ class GpuInstance(pulumi.ComponentResource):
             http_endpoint="enabled",
             http_tokens="required",
             status="Running",  # starts a machine that a failed change, or a hand, left stopped
-            # The cloud refuses the protection of a subscribed instance; Pulumi's protect below refuses earlier anyway.
-            deletion_protection=None if subscription else args.protect,
+            # The cloud has none for subscribed and spot instances; Pulumi's protect below refuses earlier anyway.
+            deletion_protection=None if subscription or args.spot else args.protect,
             tags=args.tags,
             opts=pulumi.ResourceOptions(
                 parent=self,
                 protect=args.protect,
                 ignore_changes=ignored,
+                # A vSwitch that is replaced must first be empty; moving the machine in place comes too late for that.
+                replace_on_changes=["vswitchId"] if args.vswitch_is_own else None,
                 delete_before_replace=True,  # the disk and the address must first be let go
                 custom_timeouts=pulumi.CustomTimeouts(create="20m", update="20m", delete="20m"),
             ),

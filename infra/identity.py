@@ -93,6 +93,7 @@ class Identity(pulumi.ComponentResource):
             policy_document=json.dumps(
                 role_policy(args.region, names, reports_readiness=args.reports_readiness), sort_keys=True
             ),
+            rotate_strategy="DeleteOldestNonDefaultVersionWhenLimitExceeded",  # a policy has five versions at most
             tags=args.tags,
             opts=fixed,
         )

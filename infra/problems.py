@@ -2,12 +2,16 @@
 
 import difflib
 import json
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
+
+_SOUNDS_SECRET: Final = re.compile(r"key|pass|secret|token", re.IGNORECASE)
+UNSHOWN: Final = object()  # where there is no value, or none to be printed; None is the file's null
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,13 +19,14 @@ class Problem:
     """One refused value: `key` as it stands in the stack file, and how to mend it."""
 
     key: str
-    value: object
+    value: object = UNSHOWN
     why: str
     fix: str
 
     def __str__(self) -> str:
-        shown = "" if self.value is None else f" = {_shown(self.value)}"
-        return f"{self.key}{shown}\n    why: {self.why}\n    fix: {self.fix}"
+        shown = "" if self.value is UNSHOWN else f" = {_shown(self.value)}"
+        text = f"{self.key}{shown}\n    why: {self.why}\n    fix: {self.fix}"
+        return text.encode("utf-8", "backslashreplace").decode()  # half a character could not be printed
 
 
 class SettingsError(Exception):
@@ -66,10 +71,58 @@ def _problem(detail: ErrorDetails, model: type[BaseModel], namespace: str, prefi
         fix = f"{did_you_mean(str(loc[-1]), known)}known keys here: {', '.join(known)}"
         return Problem(key=key, value=value, why="no such key", fix=fix)
     if kind == "missing":
-        return Problem(key=key, value=None, why="it is required", fix=f"set it: {description}")
+        return Problem(key=key, why="it is required", fix=f"set it: {description}")
     if kind == "refused":
         return Problem(key=key, value=value, why=str(context["why"]), fix=str(context["fix"]))
-    return Problem(key=key, value=value, why=_plain(detail["msg"]), fix=f"give {description}")
+    if kind == "string_type" and isinstance(value, bool | int | float):
+        return Problem(key=key, value=value, why=f"it is {_kind(value)}, not a text", fix="put it in quotes")
+    return Problem(key=key, value=value, why=_why(kind, value, context), fix=f"give {description}")
+
+
+# What pydantic says, in words of the stack file: the beginning of an error's type -> what is wanted there.
+_WANTED: Final = {
+    "string_": "a text",
+    "int_": "a whole number",
+    "float_": "a number",
+    "bool_": "true or false",
+    "dict_": "a mapping",
+    "model_": "a mapping",
+    "tuple_": "a list",
+}
+_LIMITS: Final[Mapping[str, Callable[[Mapping[str, Any]], str]]] = {
+    "greater_than": lambda said: f"it is not over {said['gt']}",
+    "greater_than_equal": lambda said: f"it is below {said['ge']}",
+    "less_than_equal": lambda said: f"it is over {said['le']}",
+    "too_short": lambda said: f"it has {said['actual_length']} entries, at least {said['min_length']} are needed",
+    "too_long": lambda said: f"it has more than {said['max_length']} entries",
+    "string_too_short": lambda said: f"it has fewer than {said['min_length']} characters",
+    "string_too_long": lambda said: f"it has more than {said['max_length']} characters",
+    "enum": lambda said: f"it is not {said['expected']}",
+    "literal_error": lambda said: f"it is not {said['expected']}",
+}
+
+
+def _why(kind: str, value: object, context: Mapping[str, Any]) -> str:
+    if kind in _LIMITS:
+        return _LIMITS[kind](context)
+    wanted = next((words for start, words in _WANTED.items() if kind.startswith(start)), "a valid value")
+    return f"it is {_kind(value)}, not {wanted}"
+
+
+_KINDS: Final = ((type(None), "null"), (str, "a text"), (int | float, "a number"), (Mapping, "a mapping"))
+
+
+def _kind(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if value == "":
+        return "empty"
+    return next((words for kind, words in _KINDS if isinstance(value, kind)), "a list")
+
+
+def showable(key: str, value: object) -> object:
+    """The value of a key that nothing reads. Where the name sounds like a secret it may be one in clear."""
+    return UNSHOWN if _SOUNDS_SECRET.search(key) else value
 
 
 def did_you_mean(name: str, known: list[str]) -> str:
@@ -82,7 +135,8 @@ def key_text(namespace: str, loc: Iterable[str | int]) -> str:
     """`open-webui:dataDisk.snapshots.hours[0]` from a path; the first part is the top-level config key."""
     text = ""
     for part in loc:
-        text += f"[{part}]" if isinstance(part, int) else f"{'.' if text else ''}{part}"
+        name = part if isinstance(part, int) or part.isprintable() else json.dumps(part)
+        text += f"[{name}]" if isinstance(part, int) else f"{'.' if text else ''}{name}"
     return text if text.startswith("alicloud:") else f"{namespace}:{text}"
 
 
@@ -107,10 +161,6 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
         if (found := _model_in(argument)) is not None:
             return found
     return None
-
-
-def _plain(message: str) -> str:
-    return message.removeprefix("Value error, ").rstrip(".")
 
 
 def _shown(value: object) -> str:

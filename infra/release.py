@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -23,6 +24,7 @@ NO_UPDATE = "doesn't support update"
 class ReleaseArgs:
     """`revision`: what makes the gate run again beside spec and instance id (image, type, disk, its size, address)."""
 
+    stack: str
     physical_name: str
     instance_id: pulumi.Input[str]
     revision: Sequence[pulumi.Input[str]]
@@ -47,6 +49,28 @@ async def agent_may_come(failure: pulumi.ErrorHookArgs) -> bool:
     return True
 
 
+async def failed_step(command_id: str) -> str | None:
+    """The step that the box gave up at, by the exit status that Cloud Assistant keeps; None where it has none.
+
+    What the command printed would say more, but the provider does not ask for it (terraform-provider-alicloud #5973).
+    """
+    try:
+        found = await alicloud.ecs.get_ecs_invocations_output(command_id=command_id).future()
+        statuses = [run.exit_code for one in found.invocations for run in one.invoke_instances] if found else []
+    except Exception as error:  # noqa: BLE001 - the release has failed already, and for another reason
+        pulumi.log.debug(f"no exit status of {command_id}: {error}")
+        return None
+    return next((release_command.STEPS[status] for status in statuses if status in release_command.STEPS), None)
+
+
+async def tell_why(stack: str, failure: pulumi.ErrorHookArgs) -> bool:
+    """Say at which step the box gave up, and where the reason is: the provider's own error is that it failed."""
+    step = await failed_step(str((failure.new_inputs or {}).get("commandId")))
+    at = f" at the step {step!r}" if step else ""
+    pulumi.log.error(f"the box gave up{at}. The reason: python -m ops logs --stack {stack} --unit release")
+    return False
+
+
 class Release(pulumi.ComponentResource):
     """Output `invocation_id`: the id under which Cloud Assistant keeps the output of the release."""
 
@@ -54,15 +78,23 @@ class Release(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: ReleaseArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("openwebui:infra:Release", name, {}, opts)
-        hooks = pulumi.ResourceHookBinding(on_error=[pulumi.ErrorHook(f"{name}-agent", agent_may_come)])
+        late = pulumi.ErrorHook(f"{name}-agent", agent_may_come)
+        why = pulumi.ErrorHook(f"{name}-why", functools.partial(tell_why, args.stack))
         digest = bundle.build(args.spec).digest
         seen = pulumi.Output.all(*args.revision).apply(" ".join)
         carried = self._run(
-            f"{name}-carry", args, seen, f"carries {digest}", release_command.carry(args.spec), CARRY_S, [], hooks
+            f"{name}-carry", args, seen, f"carries {digest}", release_command.carry(args.spec), CARRY_S, [], late
         )
         timeout_s = args.spec.limits.ready_s + MARGIN_S
         gate = self._run(
-            f"{name}-gate", args, seen, f"releases {digest}", release_command.render(args.spec), timeout_s, [carried]
+            f"{name}-gate",
+            args,
+            seen,
+            f"releases {digest}",
+            release_command.render(args.spec),
+            timeout_s,
+            [carried],
+            why,
         )
         self.invocation_id = gate.id
         self.register_outputs({"invocationId": self.invocation_id})
@@ -76,7 +108,7 @@ class Release(pulumi.ComponentResource):
         script: str,
         timeout_s: int,
         after: Sequence[pulumi.Resource],
-        hooks: pulumi.ResourceHookBinding | None = None,
+        on_error: pulumi.ErrorHook,
     ) -> alicloud.ecs.EcsInvocation:
         """A command and its one run. Neither can be changed in place: other inputs make new ones."""
         command = alicloud.ecs.Command(
@@ -87,7 +119,8 @@ class Release(pulumi.ComponentResource):
             type="RunShellScript",
             command_content=base64.b64encode(script.encode()).decode(),
             timeout=timeout_s,
-            opts=pulumi.ResourceOptions(parent=self),
+            # A throttled first read leaves a command in state half-made, and it has no update either.
+            opts=pulumi.ResourceOptions(parent=self, replace_on_changes=["#initerror"]),
         )
         return alicloud.ecs.EcsInvocation(
             f"{name}-run",
@@ -96,7 +129,7 @@ class Release(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(
                 parent=self,
                 depends_on=after,
-                hooks=hooks,
+                hooks=pulumi.ResourceHookBinding(on_error=[on_error]),
                 custom_timeouts=pulumi.CustomTimeouts(create=f"{timeout_s + POLL_S}s"),
                 # A failed run stays in state and has no update: the next `up` has to make another one.
                 replace_on_changes=["#initerror"],

@@ -5,6 +5,7 @@ problems are reported at once, and none is reported twice.
 """
 
 import inspect
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from ipaddress import IPv4Network
@@ -12,17 +13,15 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from infra import advice, catalog, cron, sizing
-from infra.problems import Problem, did_you_mean
+from infra import advice, catalog, cron, model_rules, provider_config, sizing
+from infra.problems import UNSHOWN, Problem, did_you_mean, showable
 from infra.sections import (
     Billing,
     BillingMode,
     DataDisk,
     DiskCategory,
     Instance,
-    ModelChoice,
     Network,
-    Ollama,
     OpenWebUi,
     Schedule,
     SystemDisk,
@@ -36,6 +35,7 @@ OWN_TAGS = ("project", "stack", "managed-by")
 DOCKER_DEFAULT = IPv4Network("172.17.0.0/16")
 # GiB per performance level (RunInstances); PL0 starts at 1.
 LEVEL_MINIMUM = {"PL0": 1, "PL1": 20, "PL2": 461, "PL3": 1261}
+ADMIN_PASSWORD = "adminPassword"  # noqa: S105 - the name of a config key
 
 Rule = Callable[..., Iterator[Problem]]
 
@@ -68,19 +68,31 @@ def secret_keys(values: Mapping[str, Any]) -> Iterator[str]:
         yield from (key for key in environment.values() if isinstance(key, str))
 
 
-def unknown_key(key: str, known: list[str]) -> Problem:
+def unknown_key(key: str, value: object, known: list[str]) -> Problem:
     """A top-level key that nothing reads."""
-    return _problem(key, None, "no such key", f"{did_you_mean(key, known)}known keys: {', '.join(known)}")
+    return _problem(
+        key, showable(key, value), "no such key", f"{did_you_mean(key, known)}known keys: {', '.join(known)}"
+    )
 
 
 def _problem(path: str, value: object, why: str, fix: str) -> Problem:
     return Problem(key=f"open-webui:{path}", value=value, why=why, fix=fix)
 
 
+def region_exists(region: str, skip_region_validation: bool) -> Iterator[Problem]:
+    if region not in provider_config.REGIONS and not skip_region_validation:
+        why = "the provider knows no such region"
+        hint = did_you_mean(region, list(provider_config.REGIONS)) or "take one as in ap-southeast-1; "
+        fix = f"{hint}for a new one set {provider_config.SKIP_REGION_VALIDATION}: true"
+        yield Problem(key="alicloud:region", value=region, why=why, fix=fix)
+
+
 def zone_lies_in_region(region: str, instance: Instance) -> Iterator[Problem]:
-    if not re.fullmatch(rf"{re.escape(region)}-?[a-z0-9]", instance.zone):
+    # cn-hangzhou-i, but ap-southeast-1c
+    start = region if region[-1].isdigit() else f"{region}-"
+    if not re.fullmatch(rf"{re.escape(start)}[a-z]", instance.zone):
         why = f"it is not a zone of {region} (alicloud:region)"
-        yield _problem("instance.zone", instance.zone, why, f"take one of that region, as in {region}-a or {region}a")
+        yield _problem("instance.zone", instance.zone, why, f"take one of that region, as in {start}a")
 
 
 def vswitch_lies_in_vpc(network: Network) -> Iterator[Problem]:
@@ -94,16 +106,25 @@ def vswitch_lies_in_vpc(network: Network) -> Iterator[Problem]:
         yield _problem("network.vpcCidr", str(vpc), why, "take another range, as in 10.20.0.0/16")
 
 
+def type_runs_x86_programs(instance: Instance) -> Iterator[Problem]:
+    if catalog.is_arm(instance.type):
+        why = "an Arm type: the image, Ollama and Caddy are those for x86-64"
+        yield _problem(
+            "instance.type", instance.type, why, "take an x86 type, as in ecs.gn7i-c8g1.2xlarge or ecs.g7.xlarge"
+        )
+
+
 def gpu_is_drivable(instance: Instance) -> Iterator[Problem]:
-    if catalog.is_vgpu(instance.type):
-        why = "a vGPU family: its GRID driver (470 or 535) is older than the 550 that Ollama needs"
+    if driver := catalog.grid_driver(instance.type):
+        why = f"a vGPU family: its GRID driver ({driver}) is older than the 550 that Ollama needs"
         yield _problem("instance.type", instance.type, why, "take a whole GPU, as in ecs.gn7i-c8g1.2xlarge")
-    known = catalog.instance_type(instance.type)
-    family = instance.image.family if instance.image else None
-    if known and known.gpu and known.gpu.volta and family and "open_source_gpu" in family:
-        why = f"{known.gpu.name} (Volta) runs with the proprietary kernel module only"
-        fix = "use acs:ubuntu_24_04_x64_with_nvidia_gpu_driver_and_cuda, or leave image out"
-        yield _problem("instance.image.family", family, why, fix)
+    if instance.image is None or not catalog.is_volta(instance.type):
+        return
+    for key, name in (("id", instance.image.id), ("family", instance.image.family)):
+        if name and "open_source_gpu" in name:
+            why = f"{instance.type} is Volta, which runs with the proprietary kernel module only"
+            fix = "use acs:ubuntu_24_04_x64_with_nvidia_gpu_driver_and_cuda, or leave image out"
+            yield _problem(f"instance.image.{key}", name, why, fix)
 
 
 def disks_suit_the_type(instance: Instance, data_disk: DataDisk) -> Iterator[Problem]:
@@ -134,54 +155,16 @@ def system_disk_holds_the_image(instance: Instance) -> Iterator[Problem]:
         yield _problem("instance.systemDisk.sizeGib", size, because, f"set at least {least}")
 
 
-def data_disk_holds_the_models(
-    models: tuple[ModelChoice, ...], ollama: Ollama, data_disk: DataDisk
-) -> Iterator[Problem]:
-    least = sizing.least_data_disk(models, ollama)
-    if data_disk.size_gib < least:
-        why = f"the listed models and {sizing.DATA_RESERVE_GIB} GiB for chats and uploads need {least} GiB"
-        yield _problem("dataDisk.sizeGib", data_disk.size_gib, why, f"set at least {least}, or list fewer models")
-
-
-def models_are_told_apart(models: tuple[ModelChoice, ...], ollama: Ollama) -> Iterator[Problem]:
-    seen: set[str] = set()
-    for index, model in enumerate((*models, ollama.embedding_model)):
-        path = f"models[{index}]" if index < len(models) else "ollama.embeddingModel"
-        if model.name in seen:
-            yield _problem(path, model.name, "the name stands twice", "list each model once")
-        seen.add(model.name)
-
-
-def models_fit_the_gpu(instance: Instance, models: tuple[ModelChoice, ...], ollama: Ollama) -> Iterator[Problem]:
-    known = catalog.instance_type(instance.type)
-    if known is None or known.gpu is None:
-        return
-    context = sizing.context_length(known, models, ollama)
-    for index, choice in enumerate(models):
-        model = sizing.known_model(choice)
-        if model is None:
-            continue
-        how = catalog.fit(model, known.gpu, known.gpus, context, ollama.parallel, ollama.kv_cache_type)
-        if how is catalog.Fit.NONE:
-            need = catalog.needed_bytes(model, context, ollama.parallel, ollama.kv_cache_type)
-            room = (known.gpu.usable_bytes - catalog.OVERHEAD_BYTES) * known.gpus
-            why = (
-                f"with {ollama.parallel} x {context} tokens of context it needs {need / catalog.GIB:.1f} GiB of GPU "
-                f"memory, {known.gpus} x {known.gpu.name} has {room / catalog.GIB:.1f} GiB free"
-            )
-            fix = "take a smaller model, a larger GPU, or a lower ollama.contextLength or ollama.parallel"
-            yield _problem(f"models[{index}]", choice.name, why, fix)
-
-
 def billing_goes_with_the_rest(instance: Instance, billing: Billing, schedule: Schedule | None) -> Iterator[Problem]:
     if billing.mode is not BillingMode.SUBSCRIPTION:
         return
     if instance.spot is not None:
         why = "a subscription is never spot: the provider would drop spot without a word"
-        yield _problem("instance.spot", instance.spot.model_dump(), why, "remove spot, or bill payAsYouGo")
+        value = instance.spot.model_dump(by_alias=True, exclude_none=True)
+        yield _problem("instance.spot", value, why, "remove spot, or bill payAsYouGo")
     if schedule is not None:
         why = "a subscribed instance costs the same while it is stopped"
-        yield _problem("schedule", None, why, "remove schedule, or bill payAsYouGo")
+        yield _problem("schedule", UNSHOWN, why, "remove schedule, or bill payAsYouGo")
 
 
 def schedule_can_be_kept(schedule: Schedule | None) -> Iterator[Problem]:
@@ -211,43 +194,75 @@ def secrets_are_there(open_webui: OpenWebUi, secrets: dict[str, SecretStr]) -> I
         },
     }
     for path, key in wanted.items():
-        if key not in secrets:
-            fix = f"pulumi config set --secret open-webui:{key}"
-            yield _problem(path, key, "there is no config key of that name", fix)
+        if key == ADMIN_PASSWORD:
+            why = "the administrator's password is for nobody else"
+            yield _problem(path, key, why, "name a key of its own: pulumi config set --secret open-webui:NAME")
+        elif key not in secrets:
+            yield _problem(path, key, "there is no config key of that name", _set_it(key))
         elif not 1 <= len(secrets[key].get_secret_value()) <= 4096:
-            why = "a secret parameter has 1 to 4096 characters"
-            yield _problem(key, None, why, f"pulumi config set --secret open-webui:{key}")
+            yield _problem(key, UNSHOWN, "a secret parameter has 1 to 4096 characters", _set_it(key))
+
+
+def keys_are_texts_of_one_line(open_webui: OpenWebUi, secrets: dict[str, SecretStr]) -> Iterator[Problem]:
+    """Of the services behind openaiBackends: a key goes into a header, and Open WebUI parts its list at `;`."""
+    for key in sorted({backend.key_config for backend in open_webui.openai_backends if backend.key_config}):
+        if key in secrets and key != ADMIN_PASSWORD:
+            text = secrets[key].get_secret_value()
+            yield from _as_one_line(key, text)
+            if ";" in text or text != text.strip(" "):
+                why = "it holds a semicolon, or begins or ends with a blank"
+                yield _problem(key, UNSHOWN, why, _set_it(key))
 
 
 def password_is_usable(secrets: dict[str, SecretStr]) -> Iterator[Problem]:
-    if "adminPassword" not in secrets:
-        why, fix = "it is not a text", "pulumi config set --secret open-webui:adminPassword"
-        yield _problem("adminPassword", None, why, fix)
+    if ADMIN_PASSWORD not in secrets:
+        yield _problem(ADMIN_PASSWORD, UNSHOWN, "it is not a text", _set_it(ADMIN_PASSWORD))
         return
-    password = secrets["adminPassword"].get_secret_value()
+    password = secrets[ADMIN_PASSWORD].get_secret_value()
     length = len(password.encode())
     fix = f"choose one of {MIN_PASSWORD_BYTES} to {MAX_PASSWORD_BYTES} bytes, or remove it: one is then generated"
     if length > MAX_PASSWORD_BYTES:
         why = f"it has {length} bytes; over {MAX_PASSWORD_BYTES} Open WebUI makes no admin, and a stranger could"
-        yield _problem("adminPassword", None, why, fix)
+        yield _problem(ADMIN_PASSWORD, UNSHOWN, why, fix)
     if length < MIN_PASSWORD_BYTES:
-        yield _problem("adminPassword", None, f"it has only {length} bytes", fix)
-    if any(ord(letter) < 32 for letter in password):
-        yield _problem("adminPassword", None, "it holds a control character (a line's end?)", fix)
+        yield _problem(ADMIN_PASSWORD, UNSHOWN, f"it has only {length} bytes", fix)
+    elif not password.strip():
+        yield _problem(ADMIN_PASSWORD, UNSHOWN, "it is nothing but blanks", fix)
+    yield from _as_one_line(ADMIN_PASSWORD, password)
+
+
+def _as_one_line(key: str, text: str) -> Iterator[Problem]:
+    if any(ord(letter) < 32 for letter in text):
+        yield _problem(key, UNSHOWN, "it holds a control character (a line's end?)", _set_it(key))
+    if isinstance(_structure(text), list | dict):
+        yield _problem(key, UNSHOWN, "it is a list or a mapping, not a text", _set_it(key))
+
+
+def _structure(text: str) -> object:
+    """What the engine made a text of: a list or a mapping in the stack file reaches the program as JSON."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+
+
+def _set_it(key: str) -> str:
+    return f"pulumi config set --secret open-webui:{key}"
 
 
 RULES: tuple[Rule, ...] = (
+    region_exists,
     zone_lies_in_region,
     vswitch_lies_in_vpc,
+    type_runs_x86_programs,
     gpu_is_drivable,
     disks_suit_the_type,
     system_disk_holds_the_image,
-    data_disk_holds_the_models,
-    models_are_told_apart,
-    models_fit_the_gpu,
+    *model_rules.RULES,
     billing_goes_with_the_rest,
     schedule_can_be_kept,
     tags_leave_room,
     secrets_are_there,
+    keys_are_texts_of_one_line,
     password_is_usable,
 )

@@ -122,6 +122,7 @@ class Schedule(pulumi.ComponentResource):
             policy_name=physical_name,
             description="Stop and start one Open WebUI instance",
             policy_document=instance_id.apply(lambda id_: json.dumps(role_policy(args.region, id_), sort_keys=True)),
+            rotate_strategy="DeleteOldestNonDefaultVersionWhenLimitExceeded",  # a policy has five versions at most
             tags=args.tags,
             opts=fixed,
         )

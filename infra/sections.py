@@ -3,23 +3,24 @@
 Rules between sections are in rules.py. The descriptions end up in error messages and in the configuration reference.
 """
 
-import re
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
     StringConstraints,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
 from pydantic.alias_generators import to_camel
 
-from infra import fields
+from infra import fields, modelfiles
 from infra.problems import refuse
 from provisioning import owned_environment
 from provisioning.spec import TlsMode
@@ -32,6 +33,17 @@ class Section(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", alias_generator=to_camel, validate_by_name=False, validate_by_alias=True
     )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _truth_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
+        field = cls.model_fields[str(info.field_name)]
+        if bool in (field.annotation, *get_args(field.annotation)):
+            return value
+        for entry in value if isinstance(value, list | tuple) else (value,):
+            if isinstance(entry, bool):
+                refuse(f"{str(entry).lower()} is neither a number nor a text", f"give {field.description}")
+        return value
 
 
 class Network(Section):
@@ -82,6 +94,11 @@ class Tls(Section):
         return self
 
 
+# Each range is two rules where no certificate authority calls; a security group has 200 in all (help page
+# "AuthorizeSecurityGroup", 2024-11), and people may add some of their own.
+MAX_NETWORKS = 50
+
+
 class Access(Section):
     """Who may reach the service, and how."""
 
@@ -95,6 +112,10 @@ class Access(Section):
     def _some_and_apart(cls, value: tuple[Any, ...]) -> tuple[Any, ...]:
         if not value:
             refuse("nobody could open the page", "list at least one range, as in 203.0.113.0/24")
+        if len(value) > MAX_NETWORKS:
+            refuse(
+                f"the firewall takes at most {MAX_NETWORKS} ranges, these are {len(value)}", "join them to wider ones"
+            )
         for index, one in enumerate(value):
             for other in value[index + 1 :]:
                 if one.overlaps(other):
@@ -105,10 +126,10 @@ class Access(Section):
 class ImageChoice(Section):
     """A fixed image by id, or the newest one of a family at the time the instance is made."""
 
-    family: Annotated[str, StringConstraints(min_length=2, max_length=128)] | None = Field(
+    family: fields.ImageFamily | None = Field(
         None, description="an image family, as in acs:ubuntu_24_04_x64_with_nvidia_gpu_driver_and_cuda"
     )
-    id: Annotated[str, StringConstraints(min_length=2, max_length=128)] | None = Field(
+    id: fields.ImageId | None = Field(
         None, description="an image's id, as in ubuntu_24_04_x64_20G_alibase_20260101.vhd or m-…"
     )
 
@@ -124,7 +145,6 @@ class DiskCategory(StrEnum):
 
     ESSD = "cloud_essd"
     AUTO = "cloud_auto"
-    REGIONAL = "cloud_regional_disk_auto"
     SSD = "cloud_ssd"
     EFFICIENCY = "cloud_efficiency"
 
@@ -152,10 +172,17 @@ class Spot(Section):
 
     max_hourly_price: float | None = Field(
         None,
-        gt=0,
+        ge=0.001,
         le=10000,
-        description="the most to pay per hour, in the account's currency; absent: market price",
+        description="the most to pay per hour, in the account's currency, to three decimals; absent: market price",
     )
+
+    @field_validator("max_hourly_price")
+    @classmethod
+    def _three_decimals(cls, value: float | None) -> float | None:
+        if value is not None and round(value, 3) != value:
+            refuse("the cloud takes three decimals at most", f"write {round(value, 3)}")
+        return value
 
 
 class Instance(Section):
@@ -271,14 +298,20 @@ class Snapshots(Section):
 class DataDisk(Disk):
     """The disk that holds users, chats, uploads, models and certificates; it outlives the instance."""
 
-    size_gib: int = Field(200, ge=20, le=32768, description="a size from 20 to 32768 GiB")
+    # The categories' limits: terraform-provider-alicloud, website/docs/r/ecs_disk.html.markdown
+    size_gib: int = Field(
+        200, ge=20, le=65536, description="a size from 20 to 65536 GiB, for cloud_ssd and cloud_efficiency to 32768"
+    )
     kms_key_id: fields.KmsKeyId | None = Field(None, description="a KMS key; absent: the service's own key")
     snapshot_id: fields.SnapshotId | None = Field(None, description="a snapshot to start from, s-…")
     protect: bool = Field(default=False, description="true or false: refuse to delete the disk")
     snapshots: Snapshots | None = Field(None, description="the snapshot schedule, as in {hours: [3], keepDays: 30}")
 
-
-_FROM = re.compile(r"(?P<from>^[ \t]*FROM[ \t]+)(?P<name>\S+)(?=\s*$)", re.IGNORECASE | re.MULTILINE)
+    @model_validator(mode="after")
+    def _within_the_category(self) -> Self:
+        if self.category in (DiskCategory.SSD, DiskCategory.EFFICIENCY) and self.size_gib > 32768:
+            refuse(f"{self.category} ends at 32768 GiB", "lower sizeGib, or use cloud_essd or cloud_auto")
+        return self
 
 
 class ModelChoice(Section):
@@ -288,28 +321,30 @@ class ModelChoice(Section):
     source: fields.ModelName | None = Field(
         None, description="where it is pulled from if not by its name, as in modelscope.cn/Qwen/Qwen3-8B-GGUF"
     )
-    modelfile: Annotated[str, StringConstraints(min_length=6, max_length=8192)] | None = Field(
+    modelfile: Annotated[str, StringConstraints(max_length=8192), AfterValidator(modelfiles.checked)] | None = Field(
         None, description="the text of a Modelfile that begins with FROM"
     )
 
     @model_validator(mode="after")
-    def _modelfile_has_from(self) -> Self:
-        if self.modelfile is not None:
-            if self.source is not None:
-                refuse("a Modelfile says itself what it is made from", "remove source")
-            if self.base is None:
-                refuse("its Modelfile has no line FROM with a model's name", "begin it with FROM qwen3:8b")
+    def _made_in_one_way(self) -> Self:
+        if self.modelfile is not None and self.source is not None:
+            refuse("a Modelfile says itself what it is made from", "remove source")
         return self
 
     @property
     def base(self) -> str | None:
         """The model behind a Modelfile's FROM; None where there is none."""
-        found = _FROM.search(self.modelfile or "")
-        return found["name"] if found else None
+        return modelfiles.base(self.modelfile or "")
+
+    @property
+    def num_ctx(self) -> int | None:
+        """Tokens of context that a Modelfile asks for itself; None where it does not."""
+        found = modelfiles.arguments(self.modelfile or "", modelfiles.NUM_CTX)
+        return int(found[-1]) if found else None
 
     def modelfile_from(self, base: str) -> str | None:
         """The Modelfile's text with another model behind FROM: a mirror has the base under a name of its own."""
-        return self.modelfile and _FROM.sub(lambda found: found["from"] + base, self.modelfile, count=1)
+        return self.modelfile and modelfiles.with_base(self.modelfile, base)
 
 
 def _model_choice(value: Any) -> Any:
@@ -440,7 +475,10 @@ class Mirrors(Section):
     registry: fields.Host | None = Field(None, description="the registry that serves the image, as in ghcr.io")
     models: fields.Host | None = Field(None, description="the registry that serves models without a host in their name")
     acme_directory: fields.Url | None = Field(None, description="the ACME server's directory")
-    apt: fields.Url | None = Field(None, description="the package mirror; absent: what the image is set to")
+    apt: fields.Url | None = Field(
+        None,
+        description="the package mirror with its path (…/ubuntu); absent: what the image is set to",
+    )
 
 
 class Admin(Section):

@@ -46,17 +46,18 @@ def known_model(choice: ModelChoice) -> catalog.LanguageModel | None:
 def context_length(known: catalog.InstanceType | None, models: tuple[ModelChoice, ...], ollama: Ollama) -> int:
     """Tokens: as configured, else the longest step at which every known model fits, else the shortest.
 
-    Always set, because Ollama would take 4k on a card that reports less than 23 GiB and 256k above 47.
+    A Modelfile's own num_ctx goes before it, for that model. Always set, because Ollama would take 4k on a card that
+    reports less than 23 GiB and 256k above 47.
     """
     if ollama.context_length is not None:
         return ollama.context_length
     if known is None or known.gpu is None:
         return CPU_CONTEXT
-    candidates = [model for choice in models if (model := known_model(choice)) is not None]
+    candidates = [(model, choice.num_ctx) for choice in models if (model := known_model(choice)) is not None]
     for step in CONTEXT_STEPS:
         fits = (
-            catalog.fit(model, known.gpu, known.gpus, step, ollama.parallel, ollama.kv_cache_type)
-            for model in candidates
+            catalog.fit(model, known.gpu, known.gpus, own or step, ollama.parallel, ollama.kv_cache_type)
+            for model, own in candidates
         )
         if all(how is not catalog.Fit.NONE for how in fits):
             return step

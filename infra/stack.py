@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pulumi
 
-from infra import box, catalog
+from infra import box, catalog, limits
 from infra.alarms import Alarms, AlarmsArgs, ReadinessReports
 from infra.firewall import Firewall, FirewallArgs
 from infra.gpu_instance import GpuInstance, GpuInstanceArgs, ImageFamily, ImageId, SystemDiskArgs
@@ -17,7 +17,7 @@ from infra.sections import Network as NetworkSection
 from infra.settings import ADMIN_PASSWORD, Settings
 from infra.sizing import image_family
 from infra.storage import SnapshotSchedule, Storage, StorageArgs
-from provisioning import bundle, user_data
+from provisioning import bundle
 from provisioning.spec import TlsMode
 
 Outputs = Mapping[str, pulumi.Input[object]]
@@ -26,7 +26,7 @@ Outputs = Mapping[str, pulumi.Input[object]]
 def deploy(settings: Settings) -> Outputs:
     """Declare every resource of the stack and return its outputs. The same settings declare the same resources."""
     spec = box.box_spec(settings)
-    first_boot = user_data.render(spec)  # refuses a spec that is too large before anything is declared
+    first_boot = limits.first_boot(settings, spec)  # refuses what is too large before anything is declared
     tags, name = settings.all_tags, settings.name
     network = Network(
         "network",
@@ -67,6 +67,7 @@ def deploy(settings: Settings) -> Outputs:
     release = Release(
         "release",
         ReleaseArgs(
+            stack=settings.stack,
             physical_name=name,
             instance_id=machine.instance_id,
             revision=(
@@ -154,6 +155,7 @@ def _machine(
                 category=disk.category, performance_level=disk.performance_level, size_gib=disk.size_gib
             ),
             vswitch_id=network.vswitch_id,
+            vswitch_is_own=settings.network.existing_vswitch_id is None,
             security_group_id=firewall.security_group_id,
             data_disk_id=storage.disk_id,
             role_name=identity.role_name,

@@ -14,7 +14,7 @@ def run_open(stack: str, *, as_json: bool) -> int:
 
     def command() -> int:
         settings = stack_settings.load(stack)
-        found = instance.required(Cloud(settings.region), settings)
+        found = instance.required(Cloud(settings.region, stack=settings.stack), settings)
         url = instance.address(settings, found)
         if url is None:
             raise NotPossibleError(f"{found.id} has no public address\n    fix: pulumi up --stack {stack}")
@@ -36,17 +36,19 @@ def run_password(stack: str, *, yes: bool, as_json: bool) -> int:
         name = secret_parameter(settings, ADMIN_PASSWORD)
         if not terminal.confirmed(f"the password of {settings.admin.email} will be shown here in clear", yes=yes):
             return terminal.FINDINGS
-        body = (
-            Cloud(settings.region)
-            .call("oos", "GetSecretParameter", RegionId=settings.region, Name=name, WithDecryption=True)
-            .body
-        )
+        cloud = Cloud(settings.region, stack=settings.stack)
+        with terminal.doing("asking for the password"):
+            body = cloud.call(
+                "oos", "GetSecretParameter", RegionId=settings.region, Name=name, WithDecryption=True
+            ).body
         value = dig(body, "Parameter", "Value")
         if not value:
             raise OpsError(
                 f"the parameter {name} came without its value\n    fix: kms:GetSecretValue and kms:Decrypt are needed"
             )
         terminal.emit({"email": settings.admin.email, "password": value}, lambda _: str(value), as_json=as_json)
+        if not as_json:
+            terminal.hint(f"python -m ops open --stack {stack}, sign in as {settings.admin.email}")
         return terminal.OK
 
     return terminal.guarded(command)

@@ -14,13 +14,17 @@ from ops.program import ROOT
 
 
 class RevisionError(Exception):
-    """The revision does not exist, or refuses its own stack file."""
+    """There is no such revision, or its code cannot be run."""
+
+
+class RefusedError(Exception):
+    """The revision refuses its own stack file: there is nothing to compare with, and no fault of the newer one."""
 
 
 def document_of(revision: str, stack: str, root: Path = ROOT) -> dict[str, Any] | None:
     """`ops preview --json` of `revision`, run with this Python's packages; None where it has no such stack.
 
-    Raises RevisionError.
+    Raises RevisionError and RefusedError.
     """
     with _worktree(revision, root) as tree:
         if not all((tree / file).is_file() for file in ("ops/preview.py", "__main__.py", f"Pulumi.{stack}.yaml")):
@@ -33,6 +37,8 @@ def document_of(revision: str, stack: str, root: Path = ROOT) -> dict[str, Any] 
             text=True,
             check=False,
         )
+    if done.returncode == 2:
+        raise RefusedError(f"{revision} refuses its own stack {stack!r}:\n{done.stderr.strip()}")
     if done.returncode not in (0, 1) or not done.stdout:  # 1: it breaks a policy, and is shown all the same
         raise RevisionError(f"{revision} does not preview stack {stack!r} itself:\n{done.stderr.strip()}")
     document: dict[str, Any] = json.loads(done.stdout)

@@ -1,13 +1,14 @@
 """Commands on the box through Cloud Assistant: RunCommand, then its result."""
 
 import base64
+import sys
 import uuid
 from dataclasses import dataclass
 from typing import Any, Final
 
 from ops import terminal
 from ops.cloud.client import Cloud, dig
-from ops.cloud.errors import NotPossibleError, OpsError
+from ops.cloud.errors import CloudError, NotPossibleError, OpsError, option
 
 # RunCommand: at most 24 KB in Base64.
 CONTENT_LIMIT: Final = 24 * 1024
@@ -19,12 +20,16 @@ _ENDED: Final = ("Success", "Failed", "Error", "Timeout", "Cancelled", "Stopped"
 
 @dataclass(frozen=True)
 class Result:
-    """`output` is standard output and standard error together; `exit_code` is None where the command never ran."""
+    """`output` is standard output and standard error together; `exit_code` is None where the command never ran.
+
+    `failure` is why it did not, as Cloud Assistant tells it.
+    """
 
     output: str
     exit_code: int | None
     status: str
     dropped: int
+    failure: str | None = None
 
 
 def require_agent(cloud: Cloud, instance_id: str) -> None:
@@ -37,7 +42,7 @@ def require_agent(cloud: Cloud, instance_id: str) -> None:
         raise NotPossibleError(
             f"Cloud Assistant's agent on {instance_id} does not answer\n"
             "    why: the instance is stopped, still booting, or its agent is down\n"
-            "    fix: python -m ops status; wait a minute after a start"
+            f"    fix: python -m ops status{option(cloud.stack)}; wait a minute after a start"
         )
 
 
@@ -62,14 +67,31 @@ def run(cloud: Cloud, instance_id: str, script: str, *, what: str, timeout_s: in
         ClientToken=str(uuid.uuid4()),  # a lost answer is asked for again: the command must not run twice
         Name="open-webui-ops",
     )
-    invocation = str(started.body["InvokeId"])
+    invocation = dig(started.body, "InvokeId")
+    if not invocation:
+        raise OpsError("ecs:RunCommand gave no InvokeId: the command may run, its result cannot be asked for")
     try:
-        return terminal.wait_for(
-            what, lambda: _poll(cloud, instance_id, invocation), timeout_s=timeout_s + DELIVERY_S, every_s=POLL_S
+        result = terminal.wait_for(
+            what, lambda: _poll(cloud, instance_id, str(invocation)), timeout_s=timeout_s + DELIVERY_S, every_s=POLL_S
         )
-    except (KeyboardInterrupt, OpsError):
-        cloud.call("ecs", "StopInvocation", RegionId=cloud.region, InvokeId=invocation, InstanceId=[instance_id])
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(_stop(cloud, instance_id, str(invocation))) from None
+    except OpsError:
+        print(_stop(cloud, instance_id, str(invocation)), file=sys.stderr)
         raise
+    if result.failure:
+        raise OpsError(f"Cloud Assistant: {result.failure}")
+    return result
+
+
+def _stop(cloud: Cloud, instance_id: str, invocation: str) -> str:
+    """Stop what runs on the box, and say whether that was accepted. It must not hide why it is to be stopped."""
+    try:
+        cloud.call("ecs", "StopInvocation", RegionId=cloud.region, InvokeId=invocation, InstanceId=[instance_id])
+    except CloudError as error:
+        why = f"{error.action}: {error.code}: {error.message}"
+        return f"the command {invocation} may go on on {instance_id}, it could not be stopped: {why}"
+    return f"the command {invocation} on {instance_id} was stopped"
 
 
 def _poll(cloud: Cloud, instance_id: str, invocation: str) -> tuple[Result | None, str]:
@@ -88,8 +110,10 @@ def _poll(cloud: Cloud, instance_id: str, invocation: str) -> tuple[Result | Non
     status = str(result.get("InvocationStatus") or "Pending")
     if status not in _ENDED:
         return None, status.lower()
-    if result.get("ErrorCode") and result.get("ExitCode") is None:
-        raise OpsError(f"Cloud Assistant: {result['ErrorCode']}: {result.get('ErrorInfo') or 'no reason given'}")
     code = result.get("ExitCode")
+    failure = None
+    if result.get("ErrorCode") and code is None:
+        failure = f"{result['ErrorCode']}: {result.get('ErrorInfo') or 'no reason given'}"
     output = base64.b64decode(result.get("Output") or "").decode(errors="replace")
-    return Result(output, None if code is None else int(code), status, int(result.get("Dropped") or 0)), status
+    dropped = int(result.get("Dropped") or 0)
+    return Result(output, None if code is None else int(code), status, dropped, failure), status

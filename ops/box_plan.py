@@ -57,11 +57,12 @@ def _model(
 ) -> dict[str, Any]:
     model = sizing.known_model(choice)
     ollama = settings.ollama
-    context = sizing.context_length(known, settings.models, ollama)
+    context = choice.num_ctx or sizing.context_length(known, settings.models, ollama)
     entry: dict[str, Any] = {
         "name": choice.name,
         "role": "chat" if serves else "embedding",
         "bytes": model.file_bytes if model else None,
+        "contextLength": context,
         "gpuBytes": None,
         "fits": None,
     }

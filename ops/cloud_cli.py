@@ -27,14 +27,14 @@ def quote(
 def doctor(
     stack: Stack = "dev",
     write_zone: Annotated[
-        bool, typer.Option("--write-zone", help="Write a zone that has the type in stock into the stack file.")
+        bool, typer.Option("--write-zone", help="Write a zone with better stock of the type into the stack file.")
     ] = False,
     as_json: Json = False,
 ) -> None:
     """What would make `pulumi up` fail: credentials, balance, quota, stock, network, downloads."""
     from ops.doctor import run
 
-    raise typer.Exit(run(stack, write_zone=write_zone, as_json=as_json))
+    raise typer.Exit(run(stack, move=write_zone, as_json=as_json))
 
 
 @app.command()

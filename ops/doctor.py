@@ -5,21 +5,19 @@ from typing import Any
 
 from infra.box import box_spec
 from infra.settings import Settings
-from ops import artifacts, doctor_checks, doctor_view, edit_stack_file, instance, stack_settings, stock, terminal
+from ops import artifacts, doctor_checks, doctor_purchase, doctor_view, stack_settings, stock, terminal, write_zone
 from ops.cloud.client import Cloud
-from ops.cloud.errors import NotPossibleError
 from ops.findings import Finding, Level, collect
-from ops.program import ROOT
 
 
-def run(stack: str, *, write_zone: bool, as_json: bool) -> int:
-    """Print the findings, or write a zone with stock into the stack file; return the exit status, 1 with problems."""
+def run(stack: str, *, move: bool, as_json: bool) -> int:
+    """Print the findings, or with `move` write a better zone into the stack file; return the exit status."""
 
     def command() -> int:
         settings = stack_settings.load(stack)
-        cloud = Cloud(settings.region)
-        if write_zone:
-            return _write_zone(settings, cloud)
+        cloud = Cloud(settings.region, stack=settings.stack)
+        if move:
+            return write_zone.run(settings, cloud, as_json=as_json)
         document = examine(settings, cloud)
         terminal.emit(document, doctor_view.findings, as_json=as_json)
         bad = any(finding["level"] == Level.PROBLEM for finding in document["findings"])
@@ -41,9 +39,10 @@ def examine(settings: Settings, cloud: Cloud) -> dict[str, Any]:
             "stock": partial(_stock, cloud, settings, by_zone),
             "disks": partial(doctor_checks.disks, cloud, settings),
             "image": partial(doctor_checks.image, cloud, settings),
-            "network": partial(doctor_checks.network, cloud, settings),
+            "network": partial(doctor_purchase.network, cloud, settings),
             "addresses": partial(doctor_checks.addresses, cloud, settings),
-            "purchase": partial(doctor_checks.purchase, cloud, settings),
+            "purchase": partial(doctor_purchase.purchase, cloud, settings),
+            "permissions": partial(doctor_purchase.untried, settings),
             "artifacts": partial(_artifacts, settings),
         }
         for name, check in checks.items():
@@ -58,57 +57,9 @@ def examine(settings: Settings, cloud: Cloud) -> dict[str, Any]:
 
 
 def _stock(cloud: Cloud, settings: Settings, by_zone: list[stock.ZoneStock]) -> Any:
-    by_zone += _zones(cloud, settings)
+    by_zone += stock.of_type(cloud, settings)
     return doctor_checks.zones(settings, by_zone)
 
 
-def _zones(cloud: Cloud, settings: Settings) -> list[stock.ZoneStock]:
-    return stock.of_types(cloud, settings, settings.instance.type).get(settings.instance.type, [])
-
-
-def _artifacts(settings: Settings) -> list[Finding]:
-    sources = artifacts.probe(box_spec(settings))
-    silent = artifacts.unanswered(sources)
-    found = [
-        Finding(
-            check="downloads",
-            level=Level.WARNING,
-            fact=f"{source.what}: no address answers from here ({source.addresses[0]}: {source.answers[0]})",
-            consequence="the box may not get it either, and would not become ready",
-            fix="set open-webui:mirrors, or bring it into the region: python -m ops mirror",
-        )
-        for source in silent
-    ]
-    if len(silent) < len(sources):
-        answered = ", ".join(source.what for source in sources if source not in silent)
-        found.append(Finding(check="downloads", level=Level.OK, fact=f"answer from here: {answered}"))
-    return found
-
-
-def _write_zone(settings: Settings, cloud: Cloud) -> int:
-    zones = _zones(cloud, settings)
-    own = next((zone for zone in zones if zone.zone == settings.instance.zone), None)
-    if own and own.state == "WithStock":
-        print(f"{settings.instance.zone} has stock of {settings.instance.type}: nothing to write")
-        return terminal.OK
-    best = next((zone for zone in zones if zone.has_stock), None)
-    if best is None:
-        print(doctor_view.no_zone(settings.instance.type, settings.region, settings.stack))
-        return terminal.FINDINGS
-    if settings.network.existing_vswitch_id is not None:
-        raise NotPossibleError(
-            f"{best.zone} has stock, but {settings.network.existing_vswitch_id} is bound to its own zone\n"
-            f"    fix: give existingVswitchId of a vSwitch in {best.zone}, and instance.zone with it"
-        )
-    if existing := instance.find(cloud, settings):
-        raise NotPossibleError(
-            f"the stack runs already ({existing.id}): another zone would replace machine and data disk\n"
-            "    fix: keep the zone; to move, restore a snapshot into a new stack"
-        )
-    file = ROOT / f"Pulumi.{settings.stack}.yaml"
-    text = file.read_text(encoding="utf-8")
-    changed = edit_stack_file.set_value(text, ("config", "open-webui:instance", "zone"), best.zone)
-    edit_stack_file.write(file, changed)
-    print(f"{file.name}: open-webui:instance.zone {settings.instance.zone} -> {best.zone}")
-    print(f"next: make preview STACK={settings.stack}")
-    return terminal.OK
+def _artifacts(settings: Settings) -> Any:
+    return artifacts.findings(artifacts.probe(box_spec(settings)), settings.stack)

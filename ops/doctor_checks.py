@@ -1,31 +1,20 @@
-"""The checks of `ops doctor`, each a few calls of the cloud that change nothing."""
+"""The checks of `ops doctor` that ask what there is: account, stock, disks, image, addresses."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from functools import partial
-from typing import Any, Final
+from typing import Any
 
 from infra import advice, catalog, sizing
 from infra.sections import BillingMode
 from infra.settings import Settings
 from ops import stock
 from ops.cloud.client import Answer, Cloud, dig
-from ops.cloud.errors import CloudError
 from ops.findings import Finding, Level
 
 SKEW_WARNING_S, SKEW_LIMIT_S = 60, 900  # signatures older than 15 minutes are refused
 LEAST_BALANCE_CNY = 100  # what pay-as-you-go asks for (help page "Limits", InvalidAccountStatus.NotEnoughBalance)
 DEFAULT_ADDRESSES = 20  # elastic addresses an account may have unless it asked for more (help page "EIP limits")
-LEAST_FREE_ADDRESSES = 1
-DRY_RUN_OK: Final = "DryRunOperation"
-_DRY_RUN: Final[Mapping[str, tuple[str, str]]] = {
-    "OperationDenied.NoStock": ("the zone has no stock of the type", "choose another zone: doctor --write-zone"),
-    "Zone.NotOnSale": ("the zone no longer sells the type", "choose another zone: doctor --write-zone"),
-    "QuotaExceed": ("the account's quota is used up", "ask for more in the Quota Center"),
-    "InvalidAccountStatus": ("the account may not buy", "pay what is overdue, or top the account up"),
-    "RealNameAuthenticationError": ("the account is not registered by its real name", "register it in the console"),
-}
 
 
 def identity(cloud: Cloud) -> Iterator[Finding]:
@@ -56,8 +45,8 @@ def _clock(answer: Answer) -> Iterator[Finding]:
 def balance(cloud: Cloud, settings: Settings) -> Iterator[Finding]:
     """Whether the account can pay."""
     data = cloud.call("bss", "QueryAccountBalance").body.get("Data")
-    text, currency = dig(data, "AvailableAmount"), str(dig(data, "Currency", default=""))
-    if text is None:
+    amount, currency = _amount(dig(data, "AvailableAmount")), str(dig(data, "Currency", default=""))
+    if amount is None:
         yield Finding(
             check="balance",
             level=Level.UNKNOWN,
@@ -66,7 +55,6 @@ def balance(cloud: Cloud, settings: Settings) -> Iterator[Finding]:
             fix="look into the console: Expenses and Costs",
         )
         return
-    amount = float(str(text).replace(",", ""))
     fact = f"{amount:,.2f} {currency} available"
     least = LEAST_BALANCE_CNY if currency == "CNY" and settings.billing.mode is BillingMode.PAY_AS_YOU_GO else 0
     if amount > least:
@@ -79,6 +67,14 @@ def balance(cloud: Cloud, settings: Settings) -> Iterator[Finding]:
         consequence="network and disk get made, the instance is refused (InvalidAccountStatus.NotEnoughBalance)",
         fix=f"top the account up{f' to more than CNY {least}' if least else ', or add a means of payment'}",
     )
+
+
+def _amount(text: object) -> float | None:
+    """`1,234.50`; None where an account shows nothing, or something else."""
+    try:
+        return float(str(text).replace(",", ""))
+    except ValueError:
+        return None
 
 
 def account(cloud: Cloud, settings: Settings) -> Iterator[Finding]:
@@ -108,8 +104,8 @@ def _attributes(body: Mapping[str, Any]) -> dict[str, str]:
     found: dict[str, str] = {}
     for item in dig(body, "AccountAttributeItems", "AccountAttributeItem", default=[]):
         values = dig(item, "AttributeValues", "ValueItem", default=[])
-        if values and values[0].get("Value") is not None:
-            found[str(item.get("AttributeName"))] = str(values[0]["Value"])
+        if values and dig(values[0], "Value") is not None:
+            found[str(dig(item, "AttributeName"))] = str(dig(values[0], "Value"))
     return found
 
 
@@ -152,16 +148,17 @@ def zones(settings: Settings, found: list[stock.ZoneStock]) -> Iterator[Finding]
             level=Level.WARNING,
             fact=fact,
             consequence="the last ones: after a stop, a start may fail",
-            fix="prefer a zone WithStock: doctor --write-zone",
+            fix=f"prefer a zone WithStock: python -m ops doctor --stack {settings.stack} --write-zone",
         )
     else:
         fix = f"python -m ops doctor --stack {settings.stack} --write-zone"
+        compare = f"python -m ops quote --stack {settings.stack} --compare"
         yield Finding(
             check="stock",
             level=Level.PROBLEM,
             fact=fact,
             consequence="pulumi up fails at the instance (OperationDenied.NoStock)",
-            fix=fix if others != "none" else "another type: python -m ops quote --compare, or another region",
+            fix=fix if others != "none" else f"another type ({compare}), or another region",
         )
 
 
@@ -194,14 +191,15 @@ def image(cloud: Cloud, settings: Settings) -> Iterator[Finding]:
         RegionId=settings.region,
         ImageId=chosen.id if chosen else None,
         ImageFamily=family,
-        ImageOwnerAlias=None if family is None else "system",
+        ImageOwnerAlias=None if family is None else ("system" if family.startswith("acs:") else "self"),
         InstanceType=settings.instance.type,
     ).body
     found = dig(body, "Images", "Image", default=[])
     name = family or (chosen.id if chosen else "")
     if found:
-        newest = max(found, key=lambda entry: str(entry.get("CreationTime", "")))
-        yield Finding(check="image", level=Level.OK, fact=f"{newest.get('ImageId')}, {newest.get('Size')} GiB")
+        newest = max(found, key=lambda entry: str(dig(entry, "CreationTime", default="")))
+        fact = f"{dig(newest, 'ImageId')}, {dig(newest, 'Size', default='unknown')} GiB"
+        yield Finding(check="image", level=Level.OK, fact=fact)
     else:
         yield Finding(
             check="image",
@@ -210,42 +208,6 @@ def image(cloud: Cloud, settings: Settings) -> Iterator[Finding]:
             consequence="pulumi up fails at the instance",
             fix="set open-webui:instance.image.id; the console lists the region's images",
         )
-
-
-def network(cloud: Cloud, settings: Settings) -> Iterator[Finding]:
-    """The existing vSwitch, or whether a new VPC may be made."""
-    if settings.network.existing_vswitch_id is None:
-        yield from dry_run(
-            "new VPC",
-            lambda: cloud.call(
-                "vpc", "CreateVpc", RegionId=settings.region, CidrBlock=str(settings.network.vpc_cidr), DryRun=True
-            ),
-        )
-        return
-    vswitch = settings.network.existing_vswitch_id
-    body = cloud.call("vpc", "DescribeVSwitches", RegionId=settings.region, VSwitchId=vswitch).body
-    found = dig(body, "VSwitches", "VSwitch", default=[])
-    if not found:
-        yield _wrong_network(f"{settings.region} has no vSwitch {vswitch}", "give the id of one that exists")
-        return
-    one = found[0]
-    free = int(one.get("AvailableIpAddressCount") or 0)
-    if one.get("VpcId") != settings.network.existing_vpc_id:
-        yield _wrong_network(f"{vswitch} belongs to {one.get('VpcId')}", "give existingVpcId of that VPC")
-    if one.get("ZoneId") != settings.instance.zone:
-        yield _wrong_network(
-            f"{vswitch} is in {one.get('ZoneId')}", f"set open-webui:instance.zone to {one.get('ZoneId')}"
-        )
-    if free < LEAST_FREE_ADDRESSES:
-        yield _wrong_network(f"{vswitch} has no free address", "free one, or use another vSwitch")
-    else:
-        yield Finding(check="network", level=Level.OK, fact=f"{vswitch} has {free} free addresses")
-
-
-def _wrong_network(fact: str, fix: str) -> Finding:
-    return Finding(
-        check="network", level=Level.PROBLEM, fact=fact, consequence="pulumi up fails at the instance", fix=fix
-    )
 
 
 def addresses(cloud: Cloud, settings: Settings) -> Iterator[Finding]:
@@ -263,75 +225,3 @@ def addresses(cloud: Cloud, settings: Settings) -> Iterator[Finding]:
             consequence="unless the quota was raised, the new address is refused (QuotaExceeded.Eip)",
             fix="release one, or ask for more in the Quota Center",
         )
-
-
-def purchase(cloud: Cloud, settings: Settings) -> Iterator[Finding]:
-    """RunInstances as a dry run: permission, quota, balance and stock in one. Needs any vSwitch of the zone."""
-    subnets = dig(
-        cloud.call("vpc", "DescribeVSwitches", RegionId=settings.region, ZoneId=settings.instance.zone).body,
-        "VSwitches",
-        "VSwitch",
-        default=[],
-    )
-    wanted = settings.network.existing_vswitch_id
-    for subnet in sorted(subnets, key=lambda entry: entry.get("VSwitchId") != wanted):
-        vpc = subnet.get("VpcId")
-        groups = cloud.call("ecs", "DescribeSecurityGroups", RegionId=settings.region, VpcId=vpc).body
-        for group in dig(groups, "SecurityGroups", "SecurityGroup", default=[])[:1]:
-            try_it = partial(_run_instances, cloud, settings, subnet["VSwitchId"], group["SecurityGroupId"])
-            yield from dry_run("purchase", try_it)
-            return
-    yield Finding(
-        check="purchase",
-        level=Level.UNKNOWN,
-        fact=f"{settings.instance.zone} has no vSwitch with a security group to try a purchase with",
-        consequence="whether you may buy shows only at pulumi up",
-        fix="none needed; the other checks hold",
-    )
-
-
-def _run_instances(cloud: Cloud, settings: Settings, vswitch: str, group: str) -> Answer:
-    family = sizing.image_family(settings.instance)
-    chosen = settings.instance.image.id if settings.instance.image else None
-    return cloud.call(
-        "ecs",
-        "RunInstances",
-        RegionId=settings.region,
-        ZoneId=settings.instance.zone,
-        InstanceType=settings.instance.type,
-        ImageId=chosen,
-        ImageFamily=None if chosen else family,
-        VSwitchId=vswitch,
-        SecurityGroupId=group,
-        SystemDisk={
-            **{key: str(value) for key, value in stock.disk_parameters(settings.instance.system_disk).items()},
-        },
-        Amount=1,
-        DryRun=True,
-        Period=settings.billing.months,
-        PeriodUnit="Month" if settings.billing.months else None,
-        **stock.charge(settings),
-    )
-
-
-def dry_run(name: str, call: Callable[[], Answer]) -> Iterator[Finding]:
-    """A call that changes nothing: its error code says what it would have met."""
-    try:
-        call()
-    except CloudError as error:
-        if error.code.startswith(DRY_RUN_OK):
-            yield Finding(check=name, level=Level.OK, fact=f"{error.action}, tried dry: may be made")
-            return
-        known = next((pair for code, pair in _DRY_RUN.items() if error.code.startswith(code)), None)
-        if known is None and not error.is_refusal:
-            raise
-        why, fix = known or ("the permission is missing", str(error.fix))
-        yield Finding(
-            check=name,
-            level=Level.PROBLEM,
-            fact=f"{error.action}, tried dry: {error.code}: {why}",
-            consequence="pulumi up fails at this resource",
-            fix=fix,
-        )
-        return
-    yield Finding(check=name, level=Level.OK, fact=f"{name}: tried dry, may be made")

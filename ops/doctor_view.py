@@ -45,14 +45,8 @@ def _text(finding: Document) -> Text:
 
 def _next(document: Document) -> str:
     problems = sum(finding["level"] == Level.PROBLEM for finding in document["findings"])
+    names = [finding["check"] for finding in document["findings"] if finding["level"] == Level.UNKNOWN]
+    unknown = f"{len(names)} not checked: {', '.join(names)}" if names else "all checked"
     if problems:
-        return f"{problems} problem{'s' * (problems != 1)} to mend before pulumi up"
-    return f"nothing stands in the way; next: pulumi up --stack {document['stack']}"
-
-
-def no_zone(instance_type: str, region: str, stack: str) -> str:
-    """What to say where no zone has stock."""
-    return (
-        f"no zone of {region} has {instance_type} in stock: nothing was written\n"
-        f"    fix: another type (python -m ops quote --compare --stack {stack}), or another region"
-    )
+        return f"{problems} problem{'s' * (problems != 1)} to mend before pulumi up; {unknown}"
+    return f"no problem found, {unknown}; next: pulumi up --stack {document['stack']}"

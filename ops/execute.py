@@ -13,9 +13,9 @@ def run(stack: str, command_line: list[str], timeout_s: int, *, yes: bool, as_js
 
     def command() -> int:
         if not command_line:
-            raise NotPossibleError("no command given\n    fix: python -m ops exec -- nvidia-smi")
+            raise NotPossibleError(f"no command given\n    fix: python -m ops exec --stack {stack} -- nvidia-smi")
         settings = stack_settings.load(stack)
-        cloud = Cloud(settings.region)
+        cloud = Cloud(settings.region, stack=settings.stack)
         found = instance.required(cloud, settings)
         script = shell(command_line)
         if not terminal.confirmed(f"on {found.id}, as root: {script}", yes=yes):

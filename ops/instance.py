@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from infra.settings import Settings
+from ops import terminal
 from ops.cloud.client import Cloud, dig
 from ops.cloud.errors import NotPossibleError, OpsError
 
@@ -33,6 +34,11 @@ class Instance:
         return str(self.facts.get("Status", "unknown"))
 
     @property
+    def stopped_mode(self) -> str | None:
+        """StopCharging or KeepCharging of a stopped instance, Not-applicable of a subscription's; else None."""
+        return dig(self.facts, "StoppedMode") if self.status == "Stopped" else None
+
+    @property
     def public_ip(self) -> str | None:
         """The elastic address."""
         return dig(self.facts, "EipAddress", "IpAddress") or None
@@ -56,7 +62,8 @@ def find(cloud: Cloud, settings: Settings) -> Instance | None:
 
 def required(cloud: Cloud, settings: Settings) -> Instance:
     """The stack's instance. Raises NotPossibleError where there is none."""
-    found = find(cloud, settings)
+    with terminal.doing("looking for the instance"):
+        found = find(cloud, settings)
     if found is None:
         raise NotPossibleError(
             f"stack {settings.stack!r} has no instance in {settings.region}\n"

@@ -2,7 +2,8 @@
 
 import hashlib
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,13 +15,14 @@ from rich.text import Text
 from infra.box import box_spec
 from infra.sections import MirrorPreset, Mirrors
 from infra.settings import Settings
-from ops import edit_stack_file, mirror_plan, stack_settings, terminal
+from ops import download, edit_stack_file, mirror_plan, stack_settings, terminal
 from ops.bucket import Bucket
-from ops.cloud.client import Cloud, load
+from ops.cloud.client import Cloud
 from ops.cloud.errors import OpsError
+from ops.download import DownloadError
 from ops.mirror_plan import Content
 from ops.program import ROOT
-from ops.registry import PIECE, TIMEOUT_S, Registry
+from ops.registry import Registry
 from ops.show import section
 
 SECTION: Final = "open-webui:mirrors"
@@ -31,7 +33,7 @@ def run(stack: str, bucket: str, source: str, *, public: bool, yes: bool, as_jso
 
     def command() -> int:
         settings = stack_settings.load(stack)
-        target = Bucket(Cloud(settings.region), bucket)
+        target = Bucket(Cloud(settings.region, stack=settings.stack), bucket)
         document = mirror(settings, target, MirrorPreset(source), public=public, yes=yes)
         terminal.emit(document, show, as_json=as_json)
         return terminal.OK if document["written"] else terminal.FINDINGS
@@ -49,9 +51,10 @@ def mirror(settings: Settings, bucket: Bucket, source: MirrorPreset, *, public: 
     agreed = terminal.confirmed(announced(wanted, bucket, settings.stack, public=public), yes=yes)
     if agreed:
         with tempfile.TemporaryDirectory(prefix="mirror-") as folder, terminal.doing("mirroring") as tell:
+            download.require_room(Path(folder), max(content.size or 0 for content in wanted))
             for number, content in enumerate(wanted, 1):
-                tell(f"{number} of {len(wanted)}: {content.key}")
-                states[content.key] = _bring(content, bucket, Path(folder) / "object", public=public)
+                told = _telling(tell, f"{number} of {len(wanted)}: {content.key}")
+                states[content.key] = _bring(content, bucket, Path(folder) / "object", told, public=public)
         _write(settings, bucket.internal_host)
     return {
         "stack": settings.stack,
@@ -77,50 +80,49 @@ def announced(wanted: Iterable[Content], bucket: Bucket, stack: str, *, public: 
     )
 
 
-def _bring(content: Content, bucket: Bucket, file: Path, *, public: bool) -> str:
+Told = Callable[[str, int, int | None], object]  # what is done, bytes so far, bytes in all
+
+
+def _telling(tell: Callable[[str], object], what: str) -> Told:
+    tell(what)
+
+    def told(doing: str, done: int, total: int | None) -> None:
+        of = f" of {total / 1e6:,.0f}" if total else ""
+        tell(f"{what}: {done / 1e6:,.0f}{of} MB {doing}")
+
+    return told
+
+
+def _bring(content: Content, bucket: Bucket, file: Path, told: Told, *, public: bool) -> str:
     known = content.sha256 or hashlib.sha256(content.inline or b"").hexdigest()
     if bucket.sha256(content.key) == known:
         return "present"
-    last = "it has no address"
-    for reason in _attempts(content, file, known):
-        if reason is None:
-            bucket.put(content.key, file, content.media_type, known, public=public)
-            return "uploaded"
-        last = reason
+    _get(content, file, known, partial(told, "downloaded"))
+    bucket.put(content.key, file, content.media_type, known, public=public, tell=partial(told, "uploaded"))
+    return "uploaded"
+
+
+def _get(content: Content, file: Path, known: str, tell: download.Tell) -> None:
+    """From the first of its addresses that brings what it should. Raises OpsError with the last one's reason."""
+    if content.inline is not None:
+        file.write_bytes(content.inline)
+        return
+    last: object = "it has no address"
+    for open_at in _sources(content):
+        try:
+            download.fetch(open_at, file, known, tell)
+        except DownloadError as error:
+            last = error
+        else:
+            return
     raise OpsError(f"{content.key}: {last}\n    fix: run it again; --source mainland takes other mirrors")
 
 
-def _attempts(content: Content, file: Path, known: str) -> Iterator[str | None]:
-    """None after a download that is what it should be, else why not; one per address."""
-    if content.inline is not None:
-        file.write_bytes(content.inline)
-        yield None
-        return
-    for pieces in _sources(content):
-        digest = hashlib.sha256()
-        try:
-            with file.open("wb") as target:
-                for piece in pieces:
-                    digest.update(piece)
-                    target.write(piece)
-        except (OpsError, load("requests").RequestException) as error:
-            yield str(error)
-            continue
-        found = digest.hexdigest()
-        yield None if found == known else f"what came has the SHA-256 {found}, not {known}"
-
-
-def _sources(content: Content) -> Iterator[Iterable[bytes]]:
-    if content.blob is not None:
-        yield Registry(content.blob.host).blob(content.blob.repository, content.blob.target)
-    for url in content.urls:
-        yield _pieces(url)
-
-
-def _pieces(url: str) -> Iterator[bytes]:
-    with load("requests").get(url, stream=True, timeout=TIMEOUT_S) as answer:
-        answer.raise_for_status()
-        yield from answer.iter_content(PIECE)
+def _sources(content: Content) -> Iterator[Callable[[int], Any]]:
+    if (blob := content.blob) is not None:
+        registry = Registry(blob.host)
+        yield lambda offset: registry.blob(blob.repository, blob.target, offset)
+    yield from (download.of_url(url) for url in content.urls)
 
 
 def _write(settings: Settings, host: str) -> None:

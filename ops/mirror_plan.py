@@ -36,7 +36,7 @@ class Content:
 
 
 def contents(spec: BoxSpec) -> Iterator[Content]:
-    """Every object for a box; asks the registries for manifests. Raises RegistryError.
+    """Every object for a box; asks the registries for manifests. Raises DownloadError.
 
     Manifests come after the blobs that they name: a bucket that is half filled never answers with half a model.
     """
@@ -69,8 +69,10 @@ def not_mirrored(spec: BoxSpec) -> list[dict[str, str]]:
 
 
 def _models(spec: BoxSpec) -> list[Reference]:
-    """Each once: chat models, the bases of Modelfiles, the embedding model."""
-    sources = (model.source for model in (*spec.ollama.models, spec.ollama.embedding_model))
+    """Each once: chat models, the bases of Modelfiles, the embedding model. Not what is made on the box itself."""
+    models = (*spec.ollama.models, spec.ollama.embedding_model)
+    made = {model.name for model in models if model.modelfile is not None}
+    sources = (model.source for model in models if model.source not in made)
     return list(dict.fromkeys(registry.model_reference(source) for source in sources))
 
 

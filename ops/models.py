@@ -82,7 +82,7 @@ def show(document: terminal.Document) -> RenderableType:
             Text(fits.value, style=_STYLES[fits]) if fits else Text("on the CPU", style="yellow"),
             Text("in the stack" if row["inStack"] else "", style="cyan"),
         )
-    hint = "next: add a name to open-webui:models in the stack file, then make preview"
+    hint = f"next: add a name to open-webui:models in the stack file, then make preview STACK={document['stack']}"
     return Group(Padding(head, (0, 0, 1, 0)), table, Padding(Text(hint, style="dim"), (1, 0, 0, 0)))
 
 

@@ -5,7 +5,7 @@ from typing import Any, Final
 from infra.settings import Settings
 from ops import instance, stack_settings, terminal
 from ops.cloud.client import Cloud
-from ops.cloud.errors import OpsError
+from ops.cloud.errors import NotPossibleError, OpsError
 from ops.instance import Instance
 
 WAIT_S: Final = 600.0
@@ -26,10 +26,11 @@ def run(what: str, stack: str, *, keep: bool, yes: bool, as_json: bool) -> int:
 
     def command() -> int:
         settings = stack_settings.load(stack)
-        cloud = Cloud(settings.region)
+        cloud = Cloud(settings.region, stack=settings.stack)
         document = power(what, settings, cloud, keep=keep, yes=yes)
-        terminal.emit(document, lambda shown: _text(shown, stack), as_json=as_json)
-        return terminal.OK
+        billed = what == "stop" and not keep and document["stoppedMode"] == "KeepCharging"
+        terminal.emit(document, lambda shown: _text(shown, stack, billed=billed), as_json=as_json)
+        return terminal.FINDINGS if billed else terminal.OK
 
     return terminal.guarded(command)
 
@@ -37,6 +38,12 @@ def run(what: str, stack: str, *, keep: bool, yes: bool, as_json: bool) -> int:
 def power(what: str, settings: Settings, cloud: Cloud, *, keep: bool, yes: bool) -> dict[str, Any]:
     """The document of ops/schemas/power.json. Raises OpsError where the machine does not get there in ten minutes."""
     found = instance.required(cloud, settings)
+    if what == "restart" and found.status != "Running":
+        fix = "start" if found.status == "Stopped" else "status"
+        raise NotPossibleError(
+            f"{found.id} is {found.status}: only a running machine can be restarted\n"
+            f"    fix: python -m ops {fix} --stack {settings.stack}"
+        )
     goal = "Stopped" if what == "stop" else "Running"
     changed = False
     if what == "restart" or found.status != goal:
@@ -44,7 +51,13 @@ def power(what: str, settings: Settings, cloud: Cloud, *, keep: bool, yes: bool)
         if changed:
             _ask_cloud(what, cloud, found, keep=keep)
             found = _wait(what, goal, settings, cloud)
-    return {"stack": settings.stack, "instanceId": found.id, "status": found.status, "changed": changed}
+    return {
+        "stack": settings.stack,
+        "instanceId": found.id,
+        "status": found.status,
+        "stoppedMode": found.stopped_mode,
+        "changed": changed,
+    }
 
 
 def _announced(what: str, found: Instance, *, keep: bool) -> str:
@@ -73,7 +86,9 @@ def _wait(what: str, goal: str, settings: Settings, cloud: Cloud) -> Instance:
 
     def poll() -> tuple[Instance | None, str]:
         nonlocal left
-        found = instance.required(cloud, settings)
+        found = instance.find(cloud, settings)
+        if found is None:
+            raise OpsError("the instance is gone")
         left = left or found.status != goal  # a restart begins where it ends: wait until it has gone down
         return (found if left and found.status == goal else None), found.status
 
@@ -83,7 +98,12 @@ def _wait(what: str, goal: str, settings: Settings, cloud: Cloud) -> Instance:
         raise OpsError(f"{error}\n    fix: python -m ops status --stack {settings.stack}") from error
 
 
-def _text(document: terminal.Document, stack: str) -> str:
+def _text(document: terminal.Document, stack: str, *, billed: bool) -> str:
     changed = "" if document["changed"] else " (nothing changed)"
-    hint = f"next: python -m ops status --stack {stack}"
-    return f"{document['instanceId']} is {document['status']}{changed}\n{hint}"
+    text = f"{document['instanceId']} is {document['status']}{changed}"
+    if billed:
+        return (
+            f"{text}, and its vCPUs and GPU are still billed: it was stopped with KeepCharging, which only a new stop "
+            f"changes\nnext: python -m ops start --stack {stack} && python -m ops stop --stack {stack}"
+        )
+    return f"{text}\nnext: python -m ops {'start' if document['status'] == 'Stopped' else 'status'} --stack {stack}"

@@ -5,19 +5,20 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
-from infra.sections import BillingMode
+from infra.sections import AddressCharge, BillingMode
 from infra.settings import Settings
 from ops import stock
 from ops.cloud.client import Cloud, dig
 from ops.cloud.errors import OpsError
 
 HOURS_PER_MONTH: Final = 730
+ADDRESS_FEE: Final = "elastic address, its own fee"
 _NAMES: Final = {"instanceType": "instance", "systemDisk": "system disk", "bandwidth": "bandwidth", "image": "image"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """One price: `price` is `original` less `discount`, per `unit` (hour, GB, or `12 months`)."""
+    """One price: `price` is `original` less `discount`, per `unit` (hour, day, GB, or `12 months`)."""
 
     what: str
     unit: str
@@ -31,7 +32,8 @@ class Line:
         """730 hours, or the period's share; None for what depends on use."""
         if self.months:
             return self.price / self.months
-        return self.price * HOURS_PER_MONTH if self.unit == "hour" else None
+        hours = {"hour": 1, "day": 24}.get(self.unit)
+        return self.price * HOURS_PER_MONTH / hours if hours else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +97,40 @@ def of_traffic(cloud: Cloud, settings: Settings) -> Priced:
         InternetMaxBandwidthOut=min(settings.public_address.bandwidth_mbps, 100),  # the action knows no more
     ).body
     return read(body, "traffic to the internet", months=None, details=False, unit="GB")
+
+
+def of_address(cloud: Cloud, settings: Settings) -> tuple[str, Line]:
+    """The currency, and what billing (BSS) asks for the elastic address: its bandwidth by the day where that is fixed,
+    else its own fee by the hour.
+
+    Module codes are those of the help pages "EIP PayAsYouGo", help.aliyun.com/document_detail/94449.html (bandwidth)
+    and alibabacloud.com/help/doc-detail/94449.htm (fee). Raises CloudError, and OpsError without a price.
+    """
+    mbps = settings.public_address.bandwidth_mbps
+    if settings.public_address.charge is AddressCharge.BY_BANDWIDTH:
+        what, unit, wanted = f"bandwidth of {mbps} Mbit/s", "day", "Bandwidth"
+        modules = {"Bandwidth": (mbps * 1024, "Day"), "InternetChargeType": (0, "Usage"), "ISP": ("BGP", "Hour")}
+    else:
+        what, unit, wanted = ADDRESS_FEE, "hour", "InstanceRent"
+        modules = {"InternetTrafficOut": (1, "Usage"), "InstanceRent": (1, "Hour")}
+    data = cloud.call(
+        "bss",
+        "GetPayAsYouGoPrice",
+        ProductCode="eip",
+        SubscriptionType="PayAsYouGo",
+        Region=settings.region,
+        ModuleList=[
+            {"ModuleCode": code, "Config": f"{code}:{value}", "PriceType": kind}
+            for code, (value, kind) in modules.items()
+        ],
+    ).body.get("Data")
+    for detail in dig(data, "ModuleDetails", "ModuleDetail", default=[]):
+        if dig(detail, "ModuleCode") == wanted and dig(detail, "CostAfterDiscount") is not None:
+            price = _decimal(detail["CostAfterDiscount"])
+            original = _decimal(dig(detail, "OriginalCost", default=price))
+            line = Line(what=what, unit=unit, original=original, discount=original - price, price=price)
+            return str(dig(data, "Currency")), line
+    raise OpsError(f"GetPayAsYouGoPrice gave no price of: {what}")
 
 
 def read(

@@ -11,7 +11,6 @@ from infra.box import box_spec
 from infra.problems import SettingsError
 from ops import recording, stack_file
 from policy.demands import DemandsError
-from provisioning.bundle import TooLargeError
 from provisioning.spec import BoxSpec
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -19,7 +18,6 @@ ROOT = Path(__file__).resolve().parent.parent
 REFUSALS = (
     stack_file.StackFileError,
     SettingsError,
-    TooLargeError,
     DemandsError,
     recording.RecordingError,
     pulumi.RunError,

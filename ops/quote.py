@@ -12,7 +12,7 @@ from infra.sections import AddressCharge
 from infra.settings import Settings
 from ops import price, quote_view, stack_settings, terminal
 from ops.cloud.client import Cloud, credentials_likely, dig
-from ops.cloud.errors import OpsError
+from ops.cloud.errors import CloudError, OpsError
 from ops.price import Priced, number
 
 HISTORY_DAYS = 29  # the action takes at most 30
@@ -23,7 +23,7 @@ def run(stack: str, *, compare: bool, as_json: bool) -> int:
 
     def command() -> int:
         settings = stack_settings.load(stack)
-        cloud = Cloud(settings.region)
+        cloud = Cloud(settings.region, stack=settings.stack)
         if compare:
             from ops import quote_compare  # noqa: PLC0415 - only half of the runs need it
 
@@ -55,7 +55,11 @@ def quote(settings: Settings, cloud: Cloud) -> dict[str, Any]:
     by_traffic = settings.public_address.charge is AddressCharge.BY_TRAFFIC
     traffic = price.of_traffic(cloud, settings) if by_traffic else None
     answers = [answer for answer in (instance, disk, traffic) if answer is not None]
+    currency = price.common_currency(answers)
     lines = [line for answer in answers for line in answer.lines]
+    address, why = _address(settings, cloud, currency)
+    if address and not by_traffic:
+        lines.append(address)
     return {
         "stack": settings.stack,
         "region": settings.region,
@@ -65,7 +69,7 @@ def quote(settings: Settings, cloud: Cloud) -> dict[str, Any]:
             "mode": "spot" if settings.instance.spot else settings.billing.mode.value,
             "months": settings.billing.months,
         },
-        "currency": price.common_currency(answers),
+        "currency": currency,
         "lines": [
             {
                 "what": line.what,
@@ -80,7 +84,7 @@ def quote(settings: Settings, cloud: Cloud) -> dict[str, Any]:
         "totals": totals(lines),
         "discounts": list(dict.fromkeys(rule for answer in answers for rule in answer.rules)),
         "spot": _spot(settings, cloud, instance),
-        "unpriced": unpriced(settings),
+        "unpriced": unpriced(settings, currency, address, why),
     }
 
 
@@ -96,14 +100,39 @@ def totals(lines: Iterable[price.Line]) -> dict[str, Any]:
     }
 
 
-def unpriced(settings: Settings) -> list[dict[str, str]]:
-    """What the stack has and no price action knows: named, never guessed."""
-    entries = [("elastic address, its own fee", "neither DescribePrice nor the VPC service prices an address")]
-    if settings.public_address.charge is AddressCharge.BY_BANDWIDTH:
-        what = f"bandwidth of {settings.public_address.bandwidth_mbps} Mbit/s"
-        entries.append((what, "DescribePrice answers with traffic prices only"))
+def _address(settings: Settings, cloud: Cloud, currency: str) -> tuple[price.Line | None, str]:
+    """What billing asks for the elastic address, or None and why it is not known: a price less is no reason to fail."""
+    try:
+        told, line = price.of_address(cloud, settings)
+    except CloudError as error:
+        return None, f"{error.action}: {error.code}: {error.message}"
+    except OpsError as error:
+        return None, str(error)
+    if told != currency:
+        return None, f"bss:GetPayAsYouGoPrice answers in {told}"
+    return line, ""
+
+
+def unpriced(settings: Settings, currency: str, address: price.Line | None, why: str) -> list[dict[str, str]]:
+    """What is in no sum: what costs nothing as the stack has it, and what no documented action prices. Never guessed.
+
+    ROS (GetTemplateEstimateCost) prices templates, with an elastic address as the help page's example; it is not asked,
+    since it would need another SDK and permission for what billing tells as well. No help page names the modules of
+    snapshots for GetPayAsYouGoPrice, and their rate depends on the region.
+    """
+    public = settings.public_address
+    free = 'not charged while it is bound to an instance (help page "EIP billing FAQ")'
+    if public.charge is AddressCharge.BY_TRAFFIC:
+        otherwise = f"otherwise {number(address.price)} {currency} per hour" if address else f"otherwise unknown: {why}"
+        entries = [(price.ADDRESS_FEE, f"{free}; {otherwise}")]
+    else:
+        entries = [(price.ADDRESS_FEE, free)]
+        if address is None:
+            entries.append((f"bandwidth of {public.bandwidth_mbps} Mbit/s", why))
     if settings.data_disk.snapshots is not None:
-        entries.append(("snapshots, per GiB and month", "DescribePrice has no snapshots; they grow with what changes"))
+        entries.append(
+            ("snapshots, per GiB and month", "no documented action prices them; they grow with what changes")
+        )
     if settings.data_disk.kms_key_id is not None:
         entries.append(("the KMS key of the data disk", "priced by KMS, not by DescribePrice"))
     return [{"what": what, "why": why} for what, why in entries]

@@ -69,7 +69,7 @@ def _fits(settings: Settings, entry: catalog.InstanceType, choice: ModelChoice) 
     model, ollama = sizing.known_model(choice), settings.ollama
     if model is None or entry.gpu is None:
         return True  # not in the catalog: nothing is known against it
-    context = sizing.context_length(entry, settings.models, ollama)
+    context = choice.num_ctx or sizing.context_length(entry, settings.models, ollama)
     how = catalog.fit(model, entry.gpu, entry.gpus, context, ollama.parallel, ollama.kv_cache_type)
     return how is not catalog.Fit.NONE
 

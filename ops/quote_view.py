@@ -120,7 +120,8 @@ def comparison(document: Document) -> RenderableType:
     parts: list[RenderableType] = [Padding(Text(head, style="bold"), (0, 0, 1, 0)), table]
     if document["leftOut"]:
         parts.append(section("Left out", Group(*_left_out(document["leftOut"]))))
-    return Group(*parts)
+    hint = f"next: set open-webui:instance.type in the stack file, then python -m ops quote --stack {document['stack']}"
+    return Group(*parts, Padding(Text(hint, style="dim"), (1, 0, 0, 0)))
 
 
 def _left_out(entries: Any) -> list[Text]:

@@ -3,16 +3,14 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
+from urllib.parse import urlencode
 
-from ops.cloud.client import load
-from ops.cloud.errors import OpsError
+from ops import download
+from ops.download import DownloadError
 
 MODELS: Final = "registry.ollama.ai"
-TIMEOUT_S: Final = (10, 30)  # to connect, between two pieces
-PIECE: Final = 1 << 20
 INDEX_TYPES: Final = (
     "application/vnd.oci.image.index.v1+json",
     "application/vnd.docker.distribution.manifest.list.v2+json",
@@ -23,8 +21,8 @@ MANIFEST_TYPES: Final = (
 )
 
 
-class RegistryError(OpsError):
-    """A registry that does not answer, or with something else."""
+class RegistryError(DownloadError):
+    """A registry that answers with something else than what was asked for."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +79,7 @@ class Registry:
         return "http" if self.host.startswith(("127.0.0.1:", "localhost:")) else "https"
 
     def manifest(self, repository: str, target: str) -> Manifest:
-        """Raises RegistryError."""
+        """Raises DownloadError."""
         accept = ", ".join((*INDEX_TYPES, *MANIFEST_TYPES))
         answer = self._get(repository, f"manifests/{target}", {"Accept": accept}, stream=False)
         found = Manifest(answer.content, str(answer.headers.get("Content-Type", MANIFEST_TYPES[0])).split(";")[0])
@@ -89,31 +87,25 @@ class Registry:
             raise RegistryError(f"{self.host}/{repository}: the manifest is {found.digest}, not {target}")
         return found
 
-    def blob(self, repository: str, digest: str) -> Iterator[bytes]:
-        """The pieces of a blob; the caller checks what they add up to. Raises RegistryError."""
-        with self._get(repository, f"blobs/{digest}", {}, stream=True) as answer:
-            yield from answer.iter_content(PIECE)
+    def blob(self, repository: str, digest: str, offset: int) -> Any:
+        """The answer that brings a blob's bytes from `offset` on. Raises DownloadError."""
+        return self._get(repository, f"blobs/{digest}", download.from_offset(offset), stream=True)
 
     def _get(self, repository: str, what: str, headers: dict[str, str], *, stream: bool) -> Any:
-        requests = load("requests")
         url = f"{self.scheme}://{self.host}/v2/{repository}/{what}"
-        try:
-            answer = self._send(requests, url, repository, headers, stream=stream)
-            if answer.status_code == 401 and repository not in self._tokens:
-                self._tokens[repository] = self._token(requests, answer.headers.get("WWW-Authenticate", ""), repository)
-                answer = self._send(requests, url, repository, headers, stream=stream)
-        except requests.RequestException as error:
-            raise RegistryError(f"{url}: {type(error).__name__}: {error}") from error
-        if answer.status_code != 200:
-            raise RegistryError(f"{url}: HTTP {answer.status_code}")
-        return answer
+        answer = download.ask(url, self._signed(repository, headers), stream=stream)
+        if answer.status_code == 401:
+            answer.close()
+            # No token yet, or one that has ended: layers may take longer than it lives.
+            self._tokens[repository] = self._token(answer.headers.get("WWW-Authenticate", ""), repository)
+            answer = download.ask(url, self._signed(repository, headers), stream=stream)
+        return download.successful(url, answer)
 
-    def _send(self, requests: Any, url: str, repository: str, headers: dict[str, str], *, stream: bool) -> Any:
+    def _signed(self, repository: str, headers: dict[str, str]) -> dict[str, str]:
         token = self._tokens.get(repository)
-        signed = {**headers, "Authorization": f"Bearer {token}"} if token else headers
-        return requests.get(url, headers=signed, stream=stream, timeout=TIMEOUT_S)
+        return {**headers, "Authorization": f"Bearer {token}"} if token else headers
 
-    def _token(self, requests: Any, challenge: str, repository: str) -> str:
+    def _token(self, challenge: str, repository: str) -> str:
         """Anonymous: what `WWW-Authenticate: Bearer realm=…,service=…` asks for."""
         fields = dict(re.findall(r'(\w+)="([^"]*)"', challenge))
         if "realm" not in fields:
@@ -122,7 +114,6 @@ class Registry:
             "scope": f"repository:{repository}:pull",
             **({"service": fields["service"]} if "service" in fields else {}),
         }
-        answer = requests.get(fields["realm"], params=query, timeout=TIMEOUT_S)
-        answer.raise_for_status()
-        body = answer.json()
+        url = f"{fields['realm']}?{urlencode(query)}"
+        body = download.successful(fields["realm"], download.ask(url, {}, stream=False)).json()
         return str(body.get("token") or body.get("access_token"))

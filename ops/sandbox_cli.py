@@ -44,6 +44,14 @@ def shell(name: Name = "sandbox") -> None:
     raise typer.Exit(shell(name))
 
 
+@app.command()
+def snapshot(name: Name = "sandbox") -> None:
+    """Take a snapshot of the data disk, as the nightly policy does; prints its id, for dataDisk.snapshotId."""
+    from ops.sandbox_run import snapshot
+
+    raise typer.Exit(snapshot(name))
+
+
 @app.command(name="open")
 def open_(name: Name = "sandbox") -> None:
     """Open the address in a browser, and say which certificate to trust."""

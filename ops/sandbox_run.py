@@ -1,119 +1,130 @@
 """What `python -m ops sandbox` does: prerequisites, parts, `pulumi up` on the region of this machine, the result."""
 
+import functools
 import json
 import sys
 import threading
 import webbrowser
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import ParamSpec
 
 from pulumi.automation.events import EngineEvent
-from rich.console import Console
-from rich.table import Table
 
+from ops import sandbox_show as show
 from ops.progress import Progress
 from sandbox import engine, host, lifecycle, parts, session
-from sandbox.engine import EngineError
+from sandbox.engine import EngineError, Outcome
 from sandbox.hardware import HardwareError
-from sandbox.region import Region
+from sandbox.provider.errors import CloudError
+from sandbox.region import MachineStatus, Region
 from sandbox.session import Session
 
-FAILURES = (host.HostError, parts.PartError, HardwareError, EngineError)
-POLL_S = 1.0
-LOG_LINES = 15
+FAILURES = (host.HostError, parts.PartError, HardwareError, EngineError, CloudError)
+FAILED, INTERRUPTED = 1, 130
+POLL_S = 2.0  # each look at the box costs a boot on two cores some time
 GATE = "release-gate-run"
 
+P = ParamSpec("P")
 
+
+class AbsentError(Exception):
+    """The sandbox has nothing of what was asked for; the message says how to get it."""
+
+
+def told(command: Callable[P, int]) -> Callable[P, int]:
+    """Make of an expected failure its message on standard error, and the exit status 1."""
+
+    @functools.wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> int:
+        try:
+            return command(*args, **kwargs)
+        except (*FAILURES, AbsentError) as error:
+            print(error, file=sys.stderr)
+            return FAILED
+
+    return run
+
+
+@told
 def up(name: str, stack: str, *, as_json: bool) -> int:
     """The stack, up. 1: it failed, the machine is left for a look; 130: interrupted, what was new is taken away."""
     progress = Progress()
     fresh = not session.exists(name)
     try:
         made, cli = _prepared(progress)
-        with session.opened(name, made, cli, stack=stack) as current:
+        with ExitStack() as region:
+            with progress.step("the region: its network, and what boxes call"):
+                current = region.enter_context(session.opened(name, made, cli, stack=stack))
             return _up(current, progress, as_json=as_json)
     except KeyboardInterrupt:
         if fresh:
-            with progress.step("interrupted: taking everything away"):
-                session.down(name)
+            _take_away(name, progress, f"interrupted: taking the sandbox {name} away")
         else:
-            progress.note("interrupted; the machine stays as it is: python -m ops sandbox status")
-        return 130
-    except FAILURES as error:
-        print(error, file=sys.stderr)
-        return 1
+            print(f"Interrupted. The machine is left as it is: {show.command('status', name)}", file=sys.stderr)
+        return INTERRUPTED
 
 
+@told
 def down(name: str) -> int:
     """Everything of the sandbox, gone; 1 where something would not go."""
-    progress = Progress()
-    with progress.step(f"taking the sandbox {name} away"):
-        session.down(name)
-    left = lifecycle.leftovers(name)
-    for line in left:
-        print(f"left: {line}", file=sys.stderr)
-    return 1 if left else 0
+    lifecycle.demand_root()
+    return FAILED if _take_away(name, Progress(), f"taking the sandbox {name} away") else 0
 
 
+@told
 def status(name: str, *, as_json: bool) -> int:
     """The machine and the box in it; 1 where there is no sandbox, or the box is not ready."""
-    if (region := _region(name)) is None:
-        return 1
+    region = _region(name)
     machines = region.machines()
     box = session.box_status(region, machines[0].instance_id) if machines else {}
-    ready = box.get("ready", {})
     if as_json:
-        print(
-            json.dumps(
-                {
-                    "name": name,
-                    "machines": [
-                        {
-                            "instanceId": machine.instance_id,
-                            "running": machine.running,
-                            "privateIp": machine.private_ip,
-                            "addresses": list(machine.addresses),
-                            "disks": list(machine.disk_ids),
-                        }
-                        for machine in machines
-                    ],
-                    "box": box,
-                },
-                indent=2,
-            )
-        )
+        print(show.status_json(name, machines, box))
     else:
-        _print_status(machines, box)
-    return 0 if ready.get("ok") else 1
+        show.status(machines, box)
+    return 0 if box.get("ready", {}).get("ok") else FAILED
 
 
+@told
 def shell(name: str) -> int:
     """A shell on the machine; its exit status."""
     region = _region(name)
-    if region is None or not region.machines():
-        return 1
-    return region.shell(region.machines()[0].instance_id)
+    return region.shell(_machine(region, name).instance_id)
 
 
+@told
 def logs(name: str, lines: int) -> int:
     """The end of the journal."""
     region = _region(name)
-    if region is None or not region.machines():
-        return 1
-    print(region.logs(region.machines()[0].instance_id, lines))
+    print(region.logs(_machine(region, name).instance_id, lines))
     return 0
 
 
-def open_page(name: str) -> int:
-    """The page in a browser, where there is one."""
+@told
+def snapshot(name: str) -> int:
+    """A snapshot of the data disk; its id, for the stack file's `dataDisk.snapshotId`."""
     region = _region(name)
-    if region is None or not region.machines():
-        return 1
-    address = f"https://{region.machines()[0].addresses[0]}"
+    machine = _machine(region, name)
+    if not machine.disk_ids:
+        raise AbsentError(f"{machine.instance_id} has no data disk yet: {show.command('up', name)}")
+    print(session.snapshot(name, region, machine.disk_ids[0]))
+    return 0
+
+
+@told
+def open_page(name: str) -> int:
+    """The page in a browser; 1 where there is none to start."""
+    region = _region(name)
+    machine = _machine(region, name)
+    if not machine.addresses:
+        raise AbsentError(f"{machine.instance_id} has no address yet: {show.command('up', name)}")
+    address = f"https://{machine.addresses[0]}"
     print(f"{address}\nIts certificate is signed by {region.ca_file}: trust it in the browser, or accept the warning.")
-    return 0 if webbrowser.open(address) else 1
+    if not webbrowser.open(address):
+        raise AbsentError("no browser could be started here: open the address in one on this machine")
+    return 0
 
 
 def _prepared(progress: Progress) -> tuple[parts.Parts, Path]:
@@ -133,42 +144,56 @@ def _prepared(progress: Progress) -> tuple[parts.Parts, Path]:
 def _up(current: Session, progress: Progress, *, as_json: bool) -> int:
     try:
         with progress.step("pulumi up"), _watched(current, progress) as on_event:
-            outcome = current.engine.up(on_event, refresh=True)
+            outcome = _until_interrupted(
+                lambda: current.engine.up(on_event, refresh=True), current.region.interrupted, progress
+            )
     except EngineError as error:
         print(error, file=sys.stderr)
-        _explain(current.status().get("ready", {}))
-        print(f"The machine is left as it is: python -m ops sandbox shell --name {current.name}", file=sys.stderr)
-        return 1
+        show.failure(current.status().get("ready", {}), current.printed)
+        print(f"The machine is left as it is: {show.command('shell', current.name)}", file=sys.stderr)
+        return FAILED
+    ready = current.status().get("ready", {})
     if as_json:
         shown = {key: value for key, value in outcome.outputs.items() if key != "adminPassword"}
-        print(
-            json.dumps({"changes": outcome.changes, "outputs": shown, "ready": current.status().get("ready")}, indent=2)
-        )
+        print(json.dumps({"changes": outcome.changes, "outputs": shown, "ready": ready}, indent=2))
     else:
-        _print_result(current, outcome.outputs)
+        show.result(current.name, outcome.outputs, ready, current.region.ca_file)
     return 0
+
+
+def _until_interrupted(operation: Callable[[], Outcome], interrupted: threading.Event, progress: Progress) -> Outcome:
+    """Run `operation` in another thread: Ctrl-C reaches this one, and what has begun there comes to its end."""
+    with ThreadPoolExecutor(1) as pool:
+        try:
+            return pool.submit(operation).result()
+        except KeyboardInterrupt:
+            interrupted.set()
+            progress.waiting_for("interrupted: what has begun comes to its end")
+            raise  # out of the pool, which waits
 
 
 @contextmanager
 def _watched(current: Session, progress: Progress) -> Iterator[engine.OnEvent]:
     """Tell what the engine does, and while it waits for the box, what the box waits for."""
     over, gate = threading.Event(), threading.Event()
-    done = 0
+    doing, done = "", 0
 
     def on_event(event: EngineEvent) -> None:
-        nonlocal done
+        nonlocal doing, done
         if event.res_outputs_event is not None:
             done += 1
         if (begun := event.resource_pre_event) is not None and begun.metadata.op.value != "same":
             name = begun.metadata.urn.rsplit("::", 1)[-1]
-            progress.waiting_for(f"{begun.metadata.op.value} {name} ({done} done)")
+            doing = f"{begun.metadata.op.value} {name} ({done} done)"
+            progress.waiting_for(doing)
             if name == GATE:
                 gate.set()
 
     def watch() -> None:
         while not over.wait(POLL_S):
-            if gate.is_set() and (pending := session.pending(current.status())):
-                progress.waiting_for(f"the box: {', '.join(pending)}")
+            box = show.under_way(current.status()) if gate.is_set() else ""
+            if not current.region.interrupted.is_set():
+                progress.waiting_for(box or doing)
 
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()
@@ -179,45 +204,25 @@ def _watched(current: Session, progress: Progress) -> Iterator[engine.OnEvent]:
         thread.join()
 
 
-def _explain(ready: Mapping[str, Any]) -> None:
-    """Which step of the box failed, why, and its last lines."""
-    if not ready or ready.get("ok"):
-        return
-    lines = [f"{ready['unit']}: {ready['reason']}", *ready["log"][-LOG_LINES:]]
-    print("\n  ".join(lines), file=sys.stderr)
+def _take_away(name: str, progress: Progress, what: str) -> list[str]:
+    """Take the sandbox away; what would not go, which is also told."""
+    with progress.step(what):
+        session.down(name)
+    left = lifecycle.leftovers(name)
+    for line in left:
+        print(f"left: {line}", file=sys.stderr)
+    return left
 
 
-def _print_result(current: Session, outputs: Mapping[str, Any]) -> None:
-    console = Console(highlight=False)
-    ready = current.status().get("ready", {})
-    table = Table.grid(padding=(0, 2))
-    table.add_row("address", f"[bold]{outputs['address']}[/]")
-    table.add_row("sign in", f"{outputs['adminEmail']}  {outputs['adminPassword']}")
-    table.add_row("answers", f"{ready.get('model')} at {ready.get('tokensPerSecond')} tokens/s; {ready.get('gpu')}")
-    table.add_row("certificate", f"trust {current.region.ca_file}")
-    console.print(table)
-    console.print(
-        "\nTry next: open the address and chat; edit models in Pulumi.sandbox.yaml and run `make sandbox` again;\n"
-        f"`python -m ops sandbox shell --name {current.name}`, then `open-webui-box status`; `make sandbox-down`."
-    )
-
-
-def _print_status(machines: list[Any], box: Mapping[str, Any]) -> None:
-    console = Console(highlight=False)
-    for machine in machines:
-        power = "running" if machine.running else "stopped"
-        console.print(f"{machine.instance_id} {power}, {machine.private_ip}, {', '.join(machine.addresses)}")
-    ready = box.get("ready") or {}
-    if ready.get("ok"):
-        console.print(f"ready since {ready['at']}: {ready['address']}, {ready['model']}")
-    elif ready:
-        _explain(ready)
-    else:
-        console.print(f"not ready yet: {', '.join(session.pending(box)) or 'the box does not answer'}")
-
-
-def _region(name: str) -> Region | None:
+def _region(name: str) -> Region:
+    lifecycle.demand_root()
     if not session.exists(name):
-        print(f"there is no sandbox {name!r} here: make sandbox", file=sys.stderr)
-        return None
-    return Region.open(name, parts.build(say=lambda _: None))
+        raise AbsentError(f"there is no sandbox {name!r} here: {show.command('up', name)}")
+    return Region.found(name)
+
+
+def _machine(region: Region, name: str) -> MachineStatus:
+    machines = region.machines()
+    if not machines:
+        raise AbsentError(f"the sandbox {name!r} has no machine: {show.command('up', name)}")
+    return machines[0]

@@ -215,9 +215,9 @@ def _models(box: Document) -> RenderableType:
     table = Table.grid(padding=(0, 2, 0, 0))
     for _ in range(4):
         table.add_column()
-    context = f"{box['contextLength']} tokens" + (f" x {box['parallel']}" if box["parallel"] > 1 else "")
     for model in box["models"]:
         size = _gb(model["bytes"]) if model["bytes"] else "size unknown"
+        context = f"{model['contextLength']} tokens" + (f" x {box['parallel']}" if box["parallel"] > 1 else "")
         needs = f"{_gib(model['gpuBytes'])} with {context}" if model["gpuBytes"] else ""
         table.add_row(Text(model["name"], style="bold"), size, needs, _verdict(box, model))
     return table

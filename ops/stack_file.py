@@ -5,14 +5,18 @@ Secrets (`secure:`) become a placeholder, marked as secret.
 
 import json
 import re
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
 import yaml
 
+from infra.problems import did_you_mean
+
 PLACEHOLDER: Final = "placeholder-of-a-secret"
+# workspace.ProjectStack of the Pulumi CLI, which passes over any other key without a word.
+_STACK_FILE_KEYS: Final = ("config", "environment", "encryptedkey", "encryptionsalt", "secretsprovider")
 _STACK_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 
 
@@ -20,7 +24,8 @@ class StackFileError(Exception):
     """A file that cannot be read as a project or a stack; names the file, why, and the fix."""
 
     def __init__(self, file: str, why: str, fix: str) -> None:
-        super().__init__(f"{file}\n    why: {why}\n    fix: {fix}")
+        text = f"{file}\n    why: {why}\n    fix: {fix}"
+        super().__init__(text.encode("utf-8", "backslashreplace").decode())  # half a character could not be printed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +39,7 @@ class StackConfig:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML as the CLI's parser reads it: `yes` and `20:00` are texts, and a key stands once."""
+    """YAML as the CLI's parser reads it: `yes` and `20:00` are texts."""
 
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - PyYAML's own shape
     # No dates, sets or bytes: the config that the program gets is JSON.
@@ -43,17 +48,6 @@ class _Loader(yaml.SafeLoader):
         for tag, constructor in yaml.SafeLoader.yaml_constructors.items()
         if tag is None or tag.rsplit(":", 1)[-1] in {"null", "bool", "int", "float", "str", "seq", "map"}
     }
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen: list[Any] = []
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if key in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key!r} stands twice", key_node.start_mark
-                )
-            seen.append(key)
-        return super().construct_mapping(node, deep)
 
 
 for _tag, _pattern, _first in (
@@ -81,7 +75,11 @@ def load(root: Path, stack: str) -> StackConfig:
         raise StackFileError(project_file.name, "it has no name", "begin it with name: open-webui")
     texts: dict[str, str] = {}
     secret_keys: set[str] = set()
-    for key, value in _entries(_read(stack_file).get("config"), stack_file.name):
+    content = _read(stack_file)
+    for key in sorted(content.keys() - set(_STACK_FILE_KEYS), key=str):
+        fix = f"{did_you_mean(str(key), list(_STACK_FILE_KEYS))}the values belong below config:"
+        raise StackFileError(f"{stack_file.name}: {key}", "no such key at the top of a stack file", fix)
+    for key, value in _entries(content.get("config"), stack_file.name):
         try:
             texts[key], is_secret = _text(value)
         except RecursionError:
@@ -121,11 +119,29 @@ def _parsed(text: str, file: str) -> dict[str, Any]:
             return {}
         if not isinstance(node, yaml.MappingNode):
             raise StackFileError(file, "it is not a mapping", "write keys and values, as in config: …")
+        _refuse_keys_twice(node, set())
         _keep_scalars(node)
         content: dict[str, Any] = loader.construct_document(node)
         return content
     finally:
         loader.dispose()
+
+
+def _refuse_keys_twice(node: yaml.Node, seen: set[int]) -> None:
+    """Every mapping, before merge keys (`<<`) are resolved: what they bring may stand beside a key of the same name."""
+    if id(node) in seen or isinstance(node, yaml.ScalarNode):
+        return
+    seen.add(id(node))
+    keys: set[tuple[str, str]] = set()
+    for entry in node.value:
+        for inner in entry if isinstance(entry, tuple) else (entry,):
+            _refuse_keys_twice(inner, seen)
+        key = entry[0] if isinstance(entry, tuple) else None
+        if isinstance(key, yaml.ScalarNode) and not key.tag.endswith(":merge"):
+            if (key.tag, key.value) in keys:
+                why = f"the key {key.value!r} stands twice"
+                raise yaml.constructor.ConstructorError(None, None, why, key.start_mark)
+            keys.add((key.tag, key.value))
 
 
 def _keep_scalars(root: yaml.MappingNode) -> None:

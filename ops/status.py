@@ -9,7 +9,7 @@ from typing import Any
 
 from infra.box import box_spec
 from infra.settings import Settings
-from ops import assistant, bills, box_report, instance, stack_settings, status_view, terminal
+from ops import assistant, bills, box_report, instance, stack_settings, status_attention, status_view, terminal
 from ops.cloud.client import Cloud, dig
 from ops.cloud.errors import OpsError
 from ops.instance import Instance
@@ -17,8 +17,6 @@ from provisioning import bundle
 from provisioning.spec import BoxSpec
 
 REPORT_TIMEOUT_S = 120
-CERTIFICATE_WARNING_DAYS = 2  # short-lived certificates are renewed at half of their six days
-DISK_WARNING = 0.9
 
 
 def run(stack: str, *, as_json: bool) -> int:
@@ -27,7 +25,7 @@ def run(stack: str, *, as_json: bool) -> int:
     def command() -> int:
         settings = stack_settings.load(stack)
         with terminal.doing("looking"):
-            document = status(settings, Cloud(settings.region), now())
+            document = status(settings, Cloud(settings.region, stack=settings.stack), now())
         terminal.emit(document, status_view.status, as_json=as_json)
         return terminal.FINDINGS if document["attention"] else terminal.OK
 
@@ -50,14 +48,14 @@ def status(settings: Settings, cloud: Cloud, at: datetime) -> dict[str, Any]:
         "region": settings.region,
         "address": instance.address(settings, found) if found else None,
         "instance": _instance(found) if found else None,
-        "box": _box(report, at) if report else None,
+        "box": _box(report, spec, at) if report else None,
         "boxError": error,
         "versions": versions(spec, report),
         "release": {"running": dig(report, "release"), "wanted": bundle.build(spec).digest},
         "dataDisk": disk,
         **bills.this_month(cloud, _ids(found, disk), at),
     }
-    return {**document, "attention": attention(document)}
+    return {**document, "attention": status_attention.attention(document)}
 
 
 def _instance(found: Instance) -> dict[str, Any]:
@@ -71,7 +69,7 @@ def _instance(found: Instance) -> dict[str, Any]:
         "spot": facts.get("SpotStrategy") not in (None, "NoSpot"),
         "expires": facts.get("ExpiredTime") or None,
         "started": facts.get("StartTime") or None,
-        "stoppedMode": facts.get("StoppedMode") if found.status == "Stopped" else None,
+        "stoppedMode": found.stopped_mode,
         "locks": found.locks,
     }
 
@@ -96,9 +94,10 @@ def _report(cloud: Cloud, found: Instance | None) -> tuple[dict[str, Any] | None
     return report, None
 
 
-def _box(report: Mapping[str, Any], at: datetime) -> dict[str, Any]:
+def _box(report: Mapping[str, Any], spec: BoxSpec, at: datetime) -> dict[str, Any]:
     ready = dig(report, "status", "ready", default={})
     units = dig(report, "status", "units", default={})
+    served = report.get("certificate")
     return {
         "ready": ready.get("ok"),
         "since": ready.get("at"),
@@ -112,16 +111,20 @@ def _box(report: Mapping[str, Any], at: datetime) -> dict[str, Any]:
             }
             for name, unit in units.items()
         ],
-        "certificate": certificate(ready.get("certificate"), at),
+        "certificate": certificate(served or ready.get("certificate"), at, served=served is not None),
         "tokensPerSecond": ready.get("tokensPerSecond"),
-        "disks": report.get("disks") or [],
-        "gpus": report.get("gpus") or [],
+        "disks": report.get("disks"),
+        "gpusWanted": spec.gpu.count if spec.gpu else 0,
+        "gpus": report.get("gpus"),
         "models": report.get("models"),
     }
 
 
-def certificate(found: Mapping[str, Any] | None, at: datetime) -> dict[str, Any] | None:
-    """Issuer, end and whole days left; the end as the box read it from the certificate, in ssl's notation."""
+def certificate(found: Mapping[str, Any] | None, at: datetime, *, served: bool) -> dict[str, Any] | None:
+    """Issuer, end and whole days left; the end as the box read it from the certificate, in ssl's notation.
+
+    `served` is False for what the gate saw at the last release or boot, where port 443 does not answer now.
+    """
     if not found or not found.get("notAfter"):
         return None
     end = datetime.fromtimestamp(ssl.cert_time_to_seconds(str(found["notAfter"])), UTC)
@@ -131,18 +134,45 @@ def certificate(found: Mapping[str, Any] | None, at: datetime) -> dict[str, Any]
         "daysLeft": (end - at).days,
         "public": bool(found.get("public")),
         "warning": found.get("warning"),
+        "served": served,
     }
 
 
 def versions(spec: BoxSpec, report: Mapping[str, Any] | None) -> list[dict[str, Any]]:
-    """What runs beside what the stack file says; `running` is None where the box does not tell."""
-    wanted = {
-        "Open WebUI": spec.open_webui.image.tag,
-        "Ollama": spec.ollama.archive.version,
-        "Caddy": spec.caddy.version,
-        "models": ", ".join(model.name for model in spec.ollama.models),
+    """What runs, asked of what runs, beside what the stack file says; `running` is None where nothing answers."""
+    rows = {
+        "Open WebUI": (_image(spec, dig(report, "image")), spec.open_webui.image.tag),
+        "Ollama": (dig(report, "ollamaVersion"), spec.ollama.archive.version),
+        "Caddy": (dig(report, "caddyVersion"), spec.caddy.version),
+        "models": (_models(spec, dig(report, "models")), ", ".join(model.name for model in spec.ollama.models)),
     }
-    return [{"name": name, "running": dig(report, "versions", name), "wanted": value} for name, value in wanted.items()]
+    return [{"name": name, "running": running, "wanted": wanted} for name, (running, wanted) in rows.items()]
+
+
+def _image(spec: BoxSpec, running: Mapping[str, Any] | None) -> str | None:
+    """The tag where it is the stack file's image or the release's, with the digest where two tags may be alike."""
+    digest = dig(running, "digest")
+    if not digest or digest == spec.open_webui.image.digest:
+        return spec.open_webui.image.tag if digest else None
+    short = digest[:19]
+    tag = dig(running, "tag")
+    return f"{tag} ({short})" if tag == spec.open_webui.image.tag else tag or short
+
+
+def _models(spec: BoxSpec, found: list[Mapping[str, Any]] | None) -> str | None:
+    """The stack file's models where all are there, whatever people have added; else those that are."""
+    if found is None:
+        return None
+    wanted = [model.name for model in spec.ollama.models]
+    there = [str(entry["name"]) for entry in found]
+    if {_full(name) for name in wanted} <= set(there):
+        return ", ".join(wanted)
+    return ", ".join(name for name in there if name != _full(spec.ollama.embedding_model.name))
+
+
+def _full(name: str) -> str:
+    """With its tag, as Ollama lists it."""
+    return name if ":" in name.rsplit("/", 1)[-1] else f"{name}:latest"
 
 
 def _data_disk(cloud: Cloud, settings: Settings) -> dict[str, Any] | None:
@@ -174,33 +204,3 @@ def _ids(found: Instance | None, disk: Mapping[str, Any] | None) -> dict[str, st
     ids = {"instance": found.id if found else None, "data disk": dig(disk, "id")}
     ids["address"] = dig(found.facts, "EipAddress", "AllocationId") if found else None
     return {what: value for what, value in ids.items() if value}
-
-
-def attention(document: Mapping[str, Any]) -> list[str]:
-    """What somebody should do something about, one line each."""
-    machine, box = document["instance"], document["box"]
-    stack = document["stack"]
-    if machine is None:
-        return [f"there is no instance: pulumi up --stack {stack}"]
-    found: list[str] = [f"the cloud has locked the instance: {lock}" for lock in machine["locks"]]
-    if machine["status"] != "Running":
-        found.append(f"the instance is {machine['status']}: python -m ops start --stack {stack}")
-    if document["boxError"]:
-        found.append(f"the box does not report: {document['boxError'].splitlines()[0]}")
-    if box:
-        if not box["ready"]:
-            why = box["reason"] or "its steps have not all ended"
-            found.append(f"the service is not ready: {why}: python -m ops logs --stack {stack}")
-        cert = box["certificate"]
-        if cert and cert["daysLeft"] < CERTIFICATE_WARNING_DAYS:
-            found.append(f"the certificate ends in {cert['daysLeft']} days: python -m ops logs --unit caddy")
-        if cert and cert["warning"]:
-            found.append(f"certificate: {cert['warning']}")
-        found += [
-            f"{disk['mount']} is {1 - disk['freeBytes'] / disk['bytes']:.0%} full: raise the disk's sizeGib"
-            for disk in box["disks"]
-            if disk["freeBytes"] < (1 - DISK_WARNING) * disk["bytes"]
-        ]
-        if document["release"]["running"] != document["release"]["wanted"]:
-            found.append(f"the box runs another release than the stack file says: pulumi up --stack {stack}")
-    return found

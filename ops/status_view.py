@@ -82,23 +82,32 @@ def _box(box: Document) -> Iterable[tuple[str, RenderableType]]:
     else:
         yield "ready", Text(f"no: {box['reason'] or 'not yet'}", style="bold red")
     if cert := box["certificate"]:
-        yield "certificate", f"{cert['issuer']}, {cert['daysLeft']} days left (until {cert['notAfter']})"
-    for gpu in box["gpus"]:
-        used = f"{gpu['usedMib'] / 1024:.1f} of {gpu['totalMib'] / 1024:.1f} GiB, {gpu['percent']} % busy"
-        yield "GPU", f"{gpu['name']}: {used}, driver {gpu['driver']}"
-    if not box["gpus"]:
-        yield "GPU", "none: models run on the CPU"
-    for disk in box["disks"]:
+        seen = "" if cert["served"] else ", as the gate saw it: not served now"
+        yield "certificate", f"{cert['issuer']}, {cert['daysLeft']} days left (until {cert['notAfter']}){seen}"
+    yield from _gpus(box)
+    for disk in box["disks"] or ():
         used = disk["bytes"] - disk["freeBytes"]
         yield "disk", f"{disk['mount']}: {_gib(used)} of {_gib(disk['bytes'])} used"
     yield "models", _models(box["models"])
+
+
+def _gpus(box: Document) -> Iterable[tuple[str, RenderableType]]:
+    for gpu in box["gpus"] or ():
+        memory = f"{_gib_of_mib(gpu['usedMib'])} of {_gib_of_mib(gpu['totalMib'])} GiB"
+        yield "GPU", f"{gpu['name']}: {memory}, {_known(gpu['percent'])} % busy, driver {gpu['driver']}"
+    if not box["gpus"] and box["gpusWanted"]:
+        why = "none can be seen" if box["gpus"] is not None else "nvidia-smi does not answer"
+        yield "GPU", Text(why, style="bold red")
+    elif not box["gpus"]:
+        yield "GPU", "none: models run on the CPU"
 
 
 def _models(models: Any) -> RenderableType:
     if models is None:
         return Text("Ollama does not answer", style="red")
     texts = [
-        f"{model['name']} {model['bytes'] / 1000**3:.1f} GB"
+        model["name"]
+        + ("" if model["bytes"] is None else f" {model['bytes'] / 1000**3:.1f} GB")
         + (f" (in GPU memory: {_gib(model['gpuBytes'])})" if model["gpuBytes"] else "")
         for model in models
     ]
@@ -107,10 +116,11 @@ def _models(models: Any) -> RenderableType:
 
 def _versions(document: Document) -> RenderableType:
     table = Table.grid(padding=(0, 2, 0, 0))
+    silent = Text("no answer", style="red") if document["box"] else Text("unknown")
     for row in document["versions"]:
         same = row["running"] == row["wanted"]
         verdict = Text("as in the stack file", style="green") if same else Text(f"wanted: {row['wanted']}", "yellow")
-        table.add_row(Text(row["name"], style="cyan"), row["running"] or "unknown", verdict)
+        table.add_row(Text(row["name"], style="cyan"), row["running"] or silent, verdict)
     return table
 
 
@@ -132,3 +142,11 @@ def _keeping(document: Document) -> Iterable[tuple[str, RenderableType]]:
 
 def _gib(size: float) -> str:
     return f"{size / 1024**3:.1f} GiB"
+
+
+def _gib_of_mib(mib: int | None) -> str:
+    return "unknown" if mib is None else f"{mib / 1024:.1f}"
+
+
+def _known(value: int | None) -> str:
+    return "unknown" if value is None else str(value)

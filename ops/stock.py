@@ -48,13 +48,22 @@ def of_types(cloud: Cloud, settings: Settings, instance_type: str | None = None)
     ).body
     found: dict[str, list[ZoneStock]] = {}
     for zone, offer in _offers(body):
-        state = str(offer.get("StatusCategory") or offer.get("Status") or "unknown")
-        found.setdefault(str(offer.get("Value")), []).append(ZoneStock(zone, state))
-    return {name: sorted(zones, key=_rank) for name, zones in found.items()}
+        state = str(dig(offer, "StatusCategory") or dig(offer, "Status") or "unknown")
+        found.setdefault(str(dig(offer, "Value")), []).append(ZoneStock(zone, state))
+    return {name: sorted(zones, key=lambda zone: (rank(zone), zone.zone)) for name, zones in found.items()}
+
+
+def of_type(cloud: Cloud, settings: Settings) -> list[ZoneStock]:
+    """Zones that sell the stack's own type, best first."""
+    return of_types(cloud, settings, settings.instance.type).get(settings.instance.type, [])
 
 
 def disks(cloud: Cloud, settings: Settings, what: str) -> list[str]:
-    """Disk categories that the stack's type takes in its zone; `what` is SystemDisk or DataDisk."""
+    """Disk categories that the stack's type takes in its zone; `what` is SystemDisk or DataDisk.
+
+    A data disk is offered beside a system disk: without that one's category the action assumes cloud_efficiency, which
+    newer types do not take (help page "DescribeAvailableResource").
+    """
     body = cloud.call(
         "ecs",
         "DescribeAvailableResource",
@@ -64,9 +73,10 @@ def disks(cloud: Cloud, settings: Settings, what: str) -> list[str]:
         InstanceType=settings.instance.type,
         IoOptimized="optimized",
         ResourceType="instance",
+        SystemDiskCategory=settings.instance.system_disk.category.value if what == "DataDisk" else None,
         **charge(settings),
     ).body
-    return sorted({str(offer.get("Value")) for _, offer in _offers(body) if offer.get("Status") == "Available"})
+    return sorted({str(dig(offer, "Value")) for _, offer in _offers(body) if dig(offer, "Status") == "Available"})
 
 
 def disk_parameters(disk: Disk) -> dict[str, Any]:
@@ -78,12 +88,13 @@ def disk_parameters(disk: Disk) -> dict[str, Any]:
 
 def _offers(body: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
     return [
-        (str(zone.get("ZoneId")), offer)
+        (str(dig(zone, "ZoneId")), offer)
         for zone in dig(body, "AvailableZones", "AvailableZone", default=[])
         for resource in dig(zone, "AvailableResources", "AvailableResource", default=[])
         for offer in dig(resource, "SupportedResources", "SupportedResource", default=[])
     ]
 
 
-def _rank(zone: ZoneStock) -> tuple[int, str]:
-    return (ORDER.index(zone.state) if zone.state in ORDER else len(ORDER), zone.zone)
+def rank(zone: ZoneStock | None) -> int:
+    """0 for the best StatusCategory; a zone that does not sell the type is the worst."""
+    return ORDER.index(zone.state) if zone and zone.state in ORDER else len(ORDER)

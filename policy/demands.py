@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from pydantic.alias_generators import to_camel
 
 from policy.model import Demands, Leave, Money
-from policy.rules import RULES
+from policy.rules import RULES, leaves
 
 FILE = Path(__file__).with_name("stacks.yaml")
 
@@ -56,12 +56,13 @@ def parse(stack: str, content: Any, name: str) -> Demands:
         read = _File.model_validate(content)
     except ValidationError as error:
         raise DemandsError("\n".join(_line(name, detail) for detail in error.errors())) from None
-    known = {rule.id for rule in RULES}
+    known = {rule.id for rule in RULES} - {leaves.ID}
     for owner, part in read.stacks.items():
         for index, leave in enumerate(part.allow):
             if leave.rule not in known:
                 raise DemandsError(
-                    f"policy/{name}: stacks.{owner}.allow[{index}].rule = {leave.rule!r}\n    why: no such rule\n"
+                    f"policy/{name}: stacks.{owner}.allow[{index}].rule = {leave.rule!r}\n    why: "
+                    f"{'an end that may be passed is none' if leave.rule == leaves.ID else 'no such rule'}\n"
                     f"    fix: one of {', '.join(sorted(known))}"
                 )
     part = read.stacks.get(stack, _Stack())

@@ -30,7 +30,10 @@ Texts = Callable[[Mapping[str, Any]], Mapping[str, str]]
 
 def policies(texts: Texts) -> list[Policy]:
     """One policy a rule. `texts` opens what is packed inside inputs."""
-    return [_resource_policy(rule, texts) if isinstance(rule, ResourceRule) else _stack_policy(rule) for rule in RULES]
+    return [
+        _resource_policy(rule, texts) if isinstance(rule, ResourceRule) else _stack_policy(rule, texts)
+        for rule in RULES
+    ]
 
 
 def plain(value: Any) -> Any:
@@ -82,13 +85,13 @@ def _resource_policy(rule: ResourceRule, texts: Texts) -> Policy:
     )
 
 
-def _stack_policy(rule: StackRule) -> Policy:
+def _stack_policy(rule: StackRule, texts: Texts) -> Policy:
     def validate(args: StackValidationArgs, report: ReportViolation) -> None:
         if not args.resources:
             return
         names = {resource.urn: resource.name for resource in args.resources}
         stack = Stack(
-            resources=tuple(_declared(resource) for resource in args.resources),
+            resources=tuple(_declared(resource, texts) for resource in args.resources),
             demands=demands.load(_stack_of(args.resources[0].urn)),
             today=datetime.now(UTC).date(),
         )
@@ -105,13 +108,15 @@ def _stack_policy(rule: StackRule) -> Policy:
     )
 
 
-def _declared(resource: PolicyResource) -> Resource:
-    """At the end CrossGuard shows outputs instead of inputs; stack rules look at types and dependencies."""
+def _declared(resource: PolicyResource, texts: Texts) -> Resource:
+    """At the end CrossGuard shows outputs instead of inputs; stack rules look at what is the same in both."""
+    inputs = plain(resource.props)
     return Resource(
         type=resource.resource_type,
         name=resource.name,
         urn=resource.urn,
-        inputs=plain(resource.props),
+        inputs=inputs,
+        texts=texts(inputs),
         protect=resource.opts.protect,
         depends_on=tuple(dependency.urn for dependency in resource.dependencies),
     )

@@ -41,6 +41,21 @@ FILTERS: list[Mapping[str, int]] = [
 ]
 
 
+# What unpacks it on the machine, from `packed`: Python, which images bring for cloud-init, where xz may be missing.
+# Beside, then renamed: a directory with a release's name is complete, after a power loss too.
+UNPACK = """\
+import base64, io, os, pathlib, shutil, sys, tarfile
+target = pathlib.Path("{target}")
+if not target.exists():
+    {packed}
+    beside = target.with_name(".{digest}")
+    shutil.rmtree(beside, ignore_errors=True)
+    tarfile.open(fileobj=io.BytesIO(base64.b85decode(packed))).extractall(beside)
+    os.sync()
+    beside.rename(target)
+"""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Bundle:
     """`content` is a .tar.xz; `digest` names the release; `sizes` are the uncompressed files, largest first."""
@@ -50,8 +65,18 @@ class Bundle:
     sizes: tuple[tuple[str, int], ...]
 
     @property
-    def base64(self) -> str:
-        return base64.b64encode(self.content).decode()
+    def base85(self) -> str:
+        """The content as printable text, a quarter longer (base64: a third)."""
+        return base64.b85encode(self.content).decode()
+
+    @property
+    def target(self) -> str:
+        """Where the release lies on the box."""
+        return f"{RELEASES}/{self.digest}"
+
+    def unpack(self, packed: str) -> str:
+        """Python that unpacks the release; `packed` are the lines that set that name."""
+        return UNPACK.format(target=self.target, digest=self.digest, packed=packed.replace("\n", "\n    "))
 
 
 class TooLargeError(ValueError):

@@ -63,6 +63,8 @@ def flat(value: Any, path: str = "") -> dict[str, Any]:
 
 
 def _open(path: str, content: bytes) -> Iterator[tuple[str, str]]:
+    if path.endswith(".b85"):
+        path, content = path.removesuffix(".b85"), base64.b85decode(content.strip())
     for magic, opener in _OPENERS:
         if content.startswith(magic):
             try:

@@ -17,6 +17,7 @@ _BACKENDS = "give OpenAI-compatible services as openWebui.openaiBackends, which 
 _PLUGINS = "plugins run Python on the server: one key switches all of it, openWebui.plugins"
 _CODE = "one key switches code execution: openWebui.codeExecution"
 _RAG = "embeddings come from the box's Ollama, so that nothing is fetched from Hugging Face at run time"
+_HEADER = "any client could send that header and be whom it names: nothing in front of the page takes it away"
 _IMAGE = "it belongs to how the image is started"
 
 OPEN_WEBUI: Mapping[str, str] = MappingProxyType(
@@ -25,6 +26,11 @@ OPEN_WEBUI: Mapping[str, str] = MappingProxyType(
         "WEBUI_SECRET_KEY_FILE": "the secret key is made once and kept on the data disk",
         "WEBUI_JWT_SECRET_KEY": "the secret key is made once and kept on the data disk",
         "WEBUI_AUTH": "without authentication everybody who reaches the address is admin",
+        "WEBUI_AUTH_TRUSTED_EMAIL_HEADER": _HEADER,
+        "WEBUI_AUTH_TRUSTED_NAME_HEADER": _HEADER,
+        "WEBUI_AUTH_TRUSTED_GROUPS_HEADER": _HEADER,
+        "WEBUI_AUTH_TRUSTED_ROLE_HEADER": _HEADER,
+        "ENABLE_PASSWORD_AUTH": "the readiness gate signs in as the admin, with the password",
         "WEBUI_ADMIN_EMAIL": _ADMIN,
         "WEBUI_ADMIN_NAME": _ADMIN,
         "WEBUI_ADMIN_PASSWORD": _ADMIN,

@@ -7,19 +7,22 @@ from provisioning import bundle
 from provisioning.spec import BoxSpec
 
 LIMIT = 32 * 1024
-ARCHIVE = "/var/lib/open-webui-box/bundle.tar.xz"
+ARCHIVE = "/var/lib/open-webui-box/bundle.tar.xz.b85"  # the name tells `contents` how to open it
 
-# Python unpacks: images carry it for cloud-init itself, xz they may not.
 TEMPLATE = """\
 #cloud-config
 # {name}, release {digest}: progress with `open-webui-box status`, log with `journalctl -u 'owbox-*'`.
 write_files:
 - path: {archive}
   permissions: '0600'
-  encoding: b64
-  content: {content}
+  content: |
+    {content}
 runcmd:
-- [python3, -W, ignore, -c, "import tarfile; tarfile.open('{archive}').extractall('{target}')"]
+- - python3
+  - -Wignore
+  - -c
+  - |
+    {unpack}
 - [{target}/open-webui-box, install]
 """
 
@@ -27,12 +30,14 @@ runcmd:
 def render(spec: BoxSpec) -> str:
     """The same text for the same spec. Raises `bundle.TooLargeError`."""
     built = bundle.build(spec)
+    unpack = built.unpack(f'packed = open("{ARCHIVE}").read().strip()')
     text = TEMPLATE.format(
         name=spec.name,
         digest=built.digest,
         archive=ARCHIVE,
-        content=built.base64,
-        target=f"{bundle.RELEASES}/{built.digest}",
+        content=built.base85,
+        unpack=unpack.rstrip().replace("\n", "\n    "),
+        target=built.target,
     )
     bundle.check_size("user-data", len(text.encode()), LIMIT, built, spec)
     return text

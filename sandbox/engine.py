@@ -5,6 +5,7 @@ API serves the program from this process, and `PULUMI_DEBUG_PROVIDERS` leads `al
 (facts/engine.md, last part).
 """
 
+import json
 import logging
 import os
 import re
@@ -158,10 +159,6 @@ class Engine:
         resources: list[dict[str, Any]] = deployment.get("resources", [])
         return resources
 
-    def unlock(self) -> None:
-        """Take away the lock of an operation that was killed."""
-        self._opened.cancel()
-
     @property
     def log_file(self) -> Path:
         """What the CLI printed, all operations."""
@@ -230,6 +227,14 @@ class Engine:
             sys.path.insert(0, str(self.project_dir))
         runpy.run_path(str(self.project_dir / "__main__.py"), run_name="__main__")
 
+    def _drop_locks_of_the_dead(self) -> None:
+        """A CLI that was killed leaves its lock behind, which names its process."""
+        for lock in (self.state_dir / ".pulumi" / "locks").glob("**/*.json"):
+            try:
+                os.kill(json.loads(lock.read_text())["pid"], 0)
+            except ProcessLookupError:
+                lock.unlink()
+
     def _log(self, line: str) -> None:
         with self.log_file.open("a") as stream:
             stream.write(f"{line}\n")
@@ -246,6 +251,7 @@ class Engine:
             if on_event is not None:
                 on_event(event)
 
+        self._drop_locks_of_the_dead()
         # When an operation fails, the engine goes before the program has ended; its complaints tell nothing.
         logging.getLogger("grpc._server").setLevel(logging.CRITICAL)
         try:

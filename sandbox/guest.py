@@ -3,10 +3,14 @@
 import os
 import stat
 import subprocess
+import threading
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from io import SEEK_END
 from pathlib import Path
+from typing import BinaryIO
 
 from sandbox import disks
 from sandbox.command import run, succeeds
@@ -18,7 +22,8 @@ from sandbox.state import Store
 
 AGENT_DEADLINE_S = 60.0  # until the machine can run commands at all
 HOTPLUG_DEADLINE_S = 30.0
-INTERRUPTED = -2  # the machine went down under the command
+POLL_S = 0.2
+INTERRUPTED = -2  # the machine went down under the command, or nobody waits for it any more
 TIMED_OUT = 124  # as timeout(1) says it
 OUTPUT_LIMIT = 24 * 1024  # bytes of output that Cloud Assistant keeps, the last ones
 
@@ -31,38 +36,76 @@ def enter(store: Store, instance_id: str) -> list[str]:
     return ["nsenter", "--target", str(first), "--all", "--"]
 
 
-def run_command(store: Store, instance_id: str, content: bytes, timeout_s: int) -> CommandResult:
+def run_command(
+    store: Store, instance_id: str, content: bytes, timeout_s: int, interrupted: threading.Event
+) -> CommandResult:
     """Run a script as root, as Cloud Assistant does: from a file, in /root, in a unit of its own.
 
-    The unit is the machine's, so it is stopped with everything it started when the time is over.
+    The unit is the machine's, so it is stopped with everything it started when the time is over. Once `interrupted`
+    is set, it is not waited for: it goes on by itself, as in the cloud.
     """
-    if not is_on(store, instance_id):
-        raise HardwareError(f"{instance_id} is not running: Cloud Assistant cannot run a command on it")
-    if not await_condition(lambda: _agent_runs(store, instance_id), AGENT_DEADLINE_S):
-        raise HardwareError(f"{instance_id}: its Cloud Assistant did not come up in {AGENT_DEADLINE_S:.0f} s")
+    _await_agent(store, instance_id, interrupted)
     first, prefix = leader(store, instance_id), enter(store, instance_id)
     name = f"cloud-assistant-{uuid.uuid4().hex[:12]}"
-    script = Path(f"/proc/{first}/root/run/{name}.sh")
+    script, log = (Path(f"/proc/{first}/root/run/{name}.{kind}") for kind in ("sh", "log"))
     script.write_bytes(content)
     script.chmod(0o700)
     started = time.monotonic()
     command = [
-        *(*prefix, "systemd-run", "--quiet", "--pipe", "--wait", "--collect", f"--unit={name}"),
+        *(*prefix, "systemd-run", "--quiet", "--wait", "--collect", f"--unit={name}"),
         *("-p", "WorkingDirectory=/root", "-p", f"RuntimeMaxSec={timeout_s}", "-p", "TimeoutStopSec=5"),
+        # Into a file: a pipe would end with the one who waits, and the script at its next word.
+        *("-p", f"StandardOutput=file:/run/{name}.log", "-p", "StandardError=inherit"),
         *(() if content.startswith(b"#!") else ("/bin/sh",)),
         f"/run/{name}.sh",
     ]
-    done = subprocess.run(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
-    )
-    if leader(store, instance_id) != first or _stopping(prefix):  # for systemd-run a unit that was stopped did well
-        return CommandResult(exit_code=INTERRUPTED, output=done.stdout[-OUTPUT_LIMIT:].decode(errors="replace"))
+    with log.open("w+b") as printed:  # held open, it can be read also when the machine has rebooted
+        code, complaint = _wait(command, interrupted)
+        output = (_tail(printed) or complaint).decode(errors="replace")
+    # For systemd-run a unit that was stopped did well.
+    if code is None or leader(store, instance_id) != first or _stopping(prefix):
+        return CommandResult(exit_code=INTERRUPTED, output=output)
     script.unlink(missing_ok=True)
-    over = time.monotonic() - started >= timeout_s and done.returncode != 0
-    return CommandResult(
-        exit_code=TIMED_OUT if over else done.returncode,
-        output=done.stdout[-OUTPUT_LIMIT:].decode(errors="replace"),
-    )
+    log.unlink(missing_ok=True)
+    over = time.monotonic() - started >= timeout_s and code != 0
+    return CommandResult(exit_code=TIMED_OUT if over else code, output=output)
+
+
+def _await_agent(store: Store, instance_id: str, interrupted: threading.Event) -> None:
+    def settled() -> bool:
+        return interrupted.is_set() or not is_on(store, instance_id) or _agent_runs(store, instance_id)
+
+    settled_in_time = await_condition(settled, AGENT_DEADLINE_S)
+    if not is_on(store, instance_id):
+        raise HardwareError(f"{instance_id} is not running: Cloud Assistant cannot run a command on it")
+    if interrupted.is_set():
+        raise HardwareError(f"{instance_id}: interrupted before the command began")
+    if not settled_in_time:
+        raise HardwareError(f"{instance_id}: its Cloud Assistant did not come up in {AGENT_DEADLINE_S:.0f} s")
+
+
+def _wait(command: Sequence[str], interrupted: threading.Event) -> tuple[int | None, bytes]:
+    """The exit status of `command`, None if interrupted before its end; and what it says itself."""
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,  # Ctrl-C is for the engine, which then says what is to be interrupted
+    ) as client:
+        while not interrupted.is_set():
+            try:
+                said, _ = client.communicate(timeout=POLL_S)
+            except subprocess.TimeoutExpired:
+                continue
+            return client.returncode, said
+        client.kill()
+    return None, b""
+
+
+def _tail(printed: BinaryIO) -> bytes:
+    printed.seek(max(0, printed.seek(0, SEEK_END) - OUTPUT_LIMIT))
+    return printed.read()
 
 
 def _stopping(prefix: Sequence[str]) -> bool:
@@ -111,6 +154,29 @@ def unplug(store: Store, instance_id: str, device: Path) -> None:
     refresh_rules(store, instance_id)  # before the event: giving the loop device up is one more
     _udev(store, instance_id, "remove", device)
     Path(f"/proc/{first}/root{device}").unlink(missing_ok=True)
+
+
+@contextmanager
+def held_still(store: Store, instance_id: str | None, device: Path | None) -> Iterator[None]:
+    """The file system on `device` is whole on the disk meanwhile, and whoever writes to it waits."""
+    target = None if instance_id is None or device is None else _mount_of(store, instance_id, device)
+    if instance_id is None or target is None:
+        yield
+        return
+    prefix = enter(store, instance_id)
+    run(*prefix, "fsfreeze", "--freeze", target)
+    try:
+        yield
+    finally:
+        run(*prefix, "fsfreeze", "--unfreeze", target)
+
+
+def _mount_of(store: Store, instance_id: str, device: Path) -> str | None:
+    """Where the running machine has `device` mounted."""
+    if leader(store, instance_id) is None:
+        return None
+    mounts = map(str.split, run(*enter(store, instance_id), "cat", "/proc/mounts").splitlines())
+    return next((target for source, target, *_ in mounts if source == str(device)), None)
 
 
 def refresh_rules(store: Store, instance_id: str) -> None:

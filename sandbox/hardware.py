@@ -1,5 +1,6 @@
 """What the provider asks of the machines behind it; `None` in its place means "state only"."""
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +45,9 @@ class Hardware(Protocol):
     `HardwareError` with a reason that a person can act on. Ids are the provider's (`i-…`, `d-…`).
     """
 
+    @property
+    def interrupted(self) -> threading.Event: ...  # while it is set, no command is waited for
+
     # The elastic IPs that this sandbox may hand out: no other sandbox on the host has them.
     def addresses(self) -> Sequence[str]: ...
     def create_machine(self, spec: MachineSpec) -> None: ...  # created and powered on
@@ -55,6 +59,7 @@ class Hardware(Protocol):
     # All that the instance's security groups allow in, every time they change; until then nothing gets in.
     def set_ingress(self, instance_id: str, rules: Sequence[IngressRule]) -> None: ...
     def create_disk(self, disk_id: str, size_gib: int, snapshot: Path | None = None) -> None: ...
+    def snapshot_disk(self, disk_id: str, target: Path) -> None: ...  # its content of one moment, also while in use
     def resize_disk(self, disk_id: str, size_gib: int) -> None: ...  # online
     def delete_disk(self, disk_id: str) -> None: ...
     def attach_disk(self, disk_id: str, instance_id: str) -> None: ...  # hot-plug

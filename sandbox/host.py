@@ -33,6 +33,11 @@ def prepare(say: Callable[[str], None]) -> None:
     if os.geteuid() != 0:
         raise HostError("the sandbox makes namespaces, mounts and loop devices, so it needs root: sudo make sandbox")
     _install_packages(say)
+    go(say)
+
+
+def go(say: Callable[[str], None]) -> None:
+    """A Go on this process's PATH that can build what is built here. Needs no root. Raises `HostError`."""
     if not _go_is_new_enough():
         _install_go(say)
 
@@ -83,11 +88,13 @@ def _install_go(say: Callable[[str], None]) -> None:
 
 
 def browser(say: Callable[[str], None]) -> Path:
-    """A Chromium that can look at the page headless; installed where there is none. Raises `HostError`."""
+    """A Chromium that can look at the page headless, and `certutil`, which tells it whom to trust; installed where
+    there is none. Raises `HostError`.
+    """
     for attempt in range(2):
-        for name in ("chromium", "chromium-browser", "google-chrome"):
-            if path := shutil.which(name):
-                return Path(path)
+        found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+        if found is not None and shutil.which("certutil"):
+            return Path(found)
         if attempt == 0:
-            _apt_install(["chromium"], say)
-    raise HostError("apt-get installed chromium, and still there is none on PATH")
+            _apt_install([*(() if found else ("chromium",)), "libnss3-tools"], say)
+    raise HostError("apt-get installed chromium and libnss3-tools, and still one of them is not on PATH")

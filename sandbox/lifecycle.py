@@ -12,11 +12,31 @@ from sandbox.command import run
 from sandbox.hardware import HardwareError
 from sandbox.machine import cgroups, forget_cgroups, kill_all_in
 from sandbox.process import Process, await_condition, pids_in, read_process, start_detached
-from sandbox.state import Store, read
+from sandbox.state import RegionRecord, Store, read
 
 STATE = Path("/var/lib/open-webui-sandbox")
 SERVICES_DEADLINE_S = 60.0
 MEMORY_FOR_DISKS = 10 << 30  # bytes, at most; what is not written is not taken
+
+
+def demand_root() -> None:
+    """Refuse who cannot do any of this."""
+    if os.geteuid() != 0:
+        raise HardwareError(
+            "a sandbox needs root (it makes namespaces, mounts and loop devices): the same command with sudo"
+        )
+
+
+def refuse_other_parts(store: Store, record: RegionRecord) -> None:
+    """An overlay does not survive a change of what lies below it, nor a registry one of its storage."""
+    known = store.read_region()
+    if known is not None and known.sources != record.sources:
+        now = record.sources.model_dump()
+        differ = [name for name, value in known.sources.model_dump().items() if value != now[name]]
+        raise HardwareError(
+            f"sandbox {record.name} was made of other parts than those built now ({', '.join(differ)}): "
+            f"take it down (python -m ops sandbox down --name {record.name}) and up again"
+        )
 
 
 def keep_machines_in_memory(store: Store) -> None:
@@ -29,6 +49,7 @@ def keep_machines_in_memory(store: Store) -> None:
 
 def remove(name: str, state_dir: Path | None = None) -> None:
     """Take sandbox `name` away, whatever is left of it; a second time does nothing. Root only."""
+    demand_root()
     store = Store(state_dir or STATE / name)
     for process in _services(store):
         os.kill(process.pid, signal.SIGKILL)

@@ -5,9 +5,9 @@ away, also what a crash left half done.
 """
 
 import fcntl
-import os
 import re
 import shutil
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +16,14 @@ from pathlib import Path
 
 from sandbox import checkpoint, disks, guest, machine, network
 from sandbox.hardware import CommandResult, HardwareError, IngressRule, MachineSpec
-from sandbox.lifecycle import STATE, keep_machines_in_memory, remove, start_services
+from sandbox.lifecycle import (
+    STATE,
+    demand_root,
+    keep_machines_in_memory,
+    refuse_other_parts,
+    remove,
+    start_services,
+)
 from sandbox.process import await_condition
 from sandbox.services import policy as ram_policy
 from sandbox.services.faults import FAULTS, Fault
@@ -26,6 +33,7 @@ from sandbox.state import (
     Machine,
     RegionParts,
     RegionRecord,
+    ReleaseArchive,
     Role,
     Secret,
     Sources,
@@ -54,22 +62,36 @@ class Region:
     def __init__(self, store: Store, record: RegionRecord) -> None:
         self._store = store
         self._record = record
+        self.interrupted = threading.Event()
 
     @classmethod
     def open(cls, name: str, parts: RegionParts, state_dir: Path | None = None) -> "Region":
         """The sandbox `name`: as it was left, or a new one. Its services run when this returns. Root only."""
-        if os.geteuid() != 0:
-            raise HardwareError("a sandbox with machines needs root: it makes namespaces, mounts and loop devices")
+        demand_root()
         if not NAME.fullmatch(name):
             raise HardwareError(f"sandbox name {name!r}: expected {NAME.pattern}")
         store = Store(state_dir or STATE / name)
         store.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return cls._started(store, name, Sources.of(parts))
+
+    @classmethod
+    def found(cls, name: str) -> "Region":
+        """The sandbox `name` as it was left, of the parts that it was made of: nothing is built. Root only."""
+        demand_root()
+        store = Store(STATE / name)
+        record = store.read_region()
+        if record is None:
+            raise HardwareError(f"only a part of sandbox {name} is there: take it down")
+        return cls._started(store, name, record.sources)
+
+    @classmethod
+    def _started(cls, store: Store, name: str, sources: Sources) -> "Region":
         with _locked(store):
             index = network.slot_of(name)
             record = RegionRecord(
-                name=name, index=network.claim_slot(name) if index is None else index, sources=Sources.of(parts)
+                name=name, index=network.claim_slot(name) if index is None else index, sources=sources
             )
-            _refuse_other_parts(store, record)
+            refuse_other_parts(store, record)
             write(store.region, record)
             keep_machines_in_memory(store)
             network.create_region(name, record.index)
@@ -194,6 +216,12 @@ class Region:
         """What goes wrong from now on in the outside world, instead of what went wrong so far."""
         write_bytes(self._store.faults, FAULTS.dump_json(tuple(faults)))
 
+    def offer(self, repository: str, release: ReleaseArchive) -> None:
+        """Put a further release on a release page: `repository` is as on GitHub, OWNER/NAME."""
+        page = self._store.releases / repository / release.version
+        page.mkdir(parents=True, exist_ok=True)
+        shutil.copy(release.path, page)
+
     def save(self, label: str) -> None:
         """Keep the state of all machines and disks under `label`; the machines must be off."""
         checkpoint.save(self._store, label)
@@ -217,10 +245,10 @@ class Region:
         self._store.write_disk(disk.model_copy(update={"size_gib": size_gib}))
 
     def snapshot_disk(self, disk_id: str, target: Path) -> None:
-        """Copy the disk's content as it is now to `target`, from which `create_disk` can make another."""
-        self._disk(disk_id)
-        os.sync()
-        disks.copy_content(self._store.disk_image(disk_id), target)
+        """Copy the disk's content of one moment to `target`, from which `create_disk` can make another."""
+        disk, image = self._disk(disk_id), self._store.disk_image(disk_id)
+        with guest.held_still(self._store, disk.instance_id, disks.loop_of(image)):
+            disks.copy_content(image, target)
 
     def delete_disk(self, disk_id: str) -> None:
         disk = self._disk(disk_id)
@@ -292,7 +320,7 @@ class Region:
 
     def run_command(self, instance_id: str, content: bytes, timeout_s: int) -> CommandResult:
         self._machine(instance_id)
-        return guest.run_command(self._store, instance_id, content, timeout_s)
+        return guest.run_command(self._store, instance_id, content, timeout_s, self.interrupted)
 
     def down(self) -> None:
         """Take the whole sandbox away, disks included."""
@@ -322,16 +350,6 @@ class Region:
 
     def _apply_rules(self) -> None:
         network.apply_rules(self._record.name, self._store)
-
-
-def _refuse_other_parts(store: Store, record: RegionRecord) -> None:
-    """An overlay does not survive a change of what lies below it, nor a registry one of its storage."""
-    known = store.read_region()
-    if known is not None and known.sources != record.sources:
-        raise HardwareError(
-            f"sandbox {record.name} was made of other parts ({known.sources.root}) than those built now "
-            f"({record.sources.root}): take it down and up again (make sandbox-down sandbox)"
-        )
 
 
 @contextmanager

@@ -3,18 +3,19 @@
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from sandbox.engine import REPOSITORY, Engine
+from sandbox.engine import REPOSITORY, Engine, EngineError
 from sandbox.hardware import HardwareError
 from sandbox.lifecycle import STATE, leftovers, remove
 from sandbox.parts import Parts
 from sandbox.provider.cloud import Cloud
 from sandbox.provider.server import serve
+from sandbox.provider.storage import take_snapshot
 from sandbox.region import Region
 
 NAMESPACE = "open-webui"
@@ -28,6 +29,7 @@ class Session:
     name: str
     region: Region
     engine: Engine
+    printed: list[str] = field(default_factory=list)  # what commands on machines printed, each after its exit status
 
     @property
     def instance_id(self) -> str | None:
@@ -55,6 +57,11 @@ def pending(status: Mapping[str, Any]) -> list[str]:
     return [name for name, unit in status.get("units", {}).items() if unit["ActiveState"] != "active"]
 
 
+def snapshot(name: str, region: Region, disk_id: str) -> str:
+    """Take a snapshot of a disk; its id, for `dataDisk.snapshotId`."""
+    return take_snapshot(Cloud(directory=directory(name) / "cloud", hardware=region), disk_id)
+
+
 def directory(name: str) -> Path:
     """Everything of one sandbox."""
     return STATE / name
@@ -70,8 +77,10 @@ def opened(
     name: str, parts: Parts, cli: Path, *, stack: str = "sandbox", config: Mapping[str, object] | None = None
 ) -> Iterator[Session]:
     """The sandbox as it was left, or a new one. `config` replaces whole keys of the stack file."""
+    region_id = _region_id(stack)
     region = Region.open(name, parts)
-    cloud = Cloud(directory=directory(name) / "cloud", hardware=region, region_id=_region_id(stack))
+    printed: list[str] = []
+    cloud = Cloud(directory=directory(name) / "cloud", hardware=region, region_id=region_id, report=printed.append)
     with serve(cloud) as port:
         engine = Engine(
             cli=cli,
@@ -81,7 +90,7 @@ def opened(
             config={**built_parts(parts, stack), **(config or {})},
             secret_config=made_up_secrets(stack),
         )
-        yield Session(name=name, region=region, engine=engine)
+        yield Session(name=name, region=region, engine=engine, printed=printed)
 
 
 def built_parts(parts: Parts, stack: str) -> dict[str, object]:
@@ -112,8 +121,11 @@ def down(name: str) -> None:
 
 
 def _config(stack: str) -> dict[str, Any]:
-    text = (REPOSITORY / f"Pulumi.{stack}.yaml").read_text()
-    config: dict[str, Any] = yaml.safe_load(text)["config"]
+    file = REPOSITORY / f"Pulumi.{stack}.yaml"
+    if not file.exists():
+        there = sorted(path.name.split(".")[1] for path in REPOSITORY.glob("Pulumi.*.yaml"))
+        raise EngineError(f"no stack {stack!r}: {file} does not exist; there are {', '.join(there)}")
+    config: dict[str, Any] = yaml.safe_load(file.read_text())["config"]
     return config
 
 

@@ -189,6 +189,7 @@ class Layout:
         self.acme_root = directory / "acme" / "root.pem"
         self.machines = directory / "machines"
         self.disks = directory / "disks"
+        self.releases = directory / "releases"  # OWNER/REPOSITORY/VERSION/FILE, beside those of the parts
         self.faults = directory / "faults.json"
         self.inject = directory / "inject"  # a tree that is copied onto every new system disk
         self.log = directory / "log"

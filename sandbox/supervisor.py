@@ -28,7 +28,7 @@ from sandbox.services.faults import FaultPlan
 from sandbox.services.front import Front
 from sandbox.services.metadata import Metadata
 from sandbox.services.names import Lookup, NameService
-from sandbox.services.origins import PEBBLE_PORT, REGISTRY_PORT, Origins, origins
+from sandbox.services.origins import PEBBLE_PORT, REGISTRY_PORT, Origins, Releases, origins
 from sandbox.services.rpc import Endpoints
 from sandbox.state import Sources, Store, write, write_bytes
 
@@ -57,7 +57,8 @@ class Services:
             inner = await stack.enter_async_context(self._inner_session())
             outer = await stack.enter_async_context(aiohttp.ClientSession(auto_decompress=False, trust_env=True))
             metrics = self._store.log / "metrics.jsonl"
-            internet = origins(self._sources, inner, outer, Endpoints(self._store, self._key, metrics))
+            releases = Releases(self._sources, self._store.releases)
+            internet = origins(releases, inner, outer, Endpoints(self._store, self._key, metrics))
             await self._serve_names(internet)
             faults = FaultPlan(self._store.faults)
             front = Front(internet, faults, self._store.log / "front.jsonl").application()

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from pulumi.automation.events import EngineEvent
 
+from infra import release
 from sandbox.engine import REPOSITORY, Engine, Outcome, find_cli, readable
 from sandbox.provider.cloud import Cloud
 from sandbox.provider.server import serve
@@ -99,6 +100,14 @@ def loops_closed() -> Iterator[None]:
 
 
 @contextmanager
+def at_once() -> Iterator[None]:
+    """The agent that a machine does not have answers no sooner for being waited for."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(release, "AGENT_S", 0)
+        yield
+
+
+@contextmanager
 def driven(
     directory: Path,
     *,
@@ -111,7 +120,7 @@ def driven(
     """A stack of `project` in a region of its own; nothing is up yet."""
     assert CLI is not None
     cloud = Cloud(directory=directory / "region", hardware=hardware)
-    with loops_closed(), serve(cloud, show_output=show_output) as port:
+    with loops_closed(), at_once(), serve(cloud, show_output=show_output) as port:
         engine = Engine(
             cli=CLI,
             stack=stack,

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -116,6 +117,7 @@ class RecordingHardware:
     def __init__(self, *, exit_code: int = 0, output: str = "") -> None:
         self.calls: list[tuple[Any, ...]] = []
         self.broken: set[str] = set()
+        self.interrupted = threading.Event()
         self.off: set[str] = set()  # machines that somebody turned off
         self.result = CommandResult(exit_code=exit_code, output=output)
 
@@ -155,6 +157,10 @@ class RecordingHardware:
 
     def create_disk(self, disk_id: str, size_gib: int, snapshot: Path | None = None) -> None:
         self._note("create_disk", disk_id, size_gib, snapshot)
+
+    def snapshot_disk(self, disk_id: str, target: Path) -> None:
+        self._note("snapshot_disk", disk_id, target)
+        target.touch()
 
     def resize_disk(self, disk_id: str, size_gib: int) -> None:
         self._note("resize_disk", disk_id, size_gib)

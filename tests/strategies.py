@@ -1,5 +1,7 @@
 """Configs drawn by hypothesis: valid ones from the vocabulary of each key, and broken ones."""
 
+import copy
+import json
 from typing import Any
 
 from hypothesis import strategies as st
@@ -44,7 +46,7 @@ def configs(draw: st.DrawFn) -> dict[str, Any]:
             **draw(
                 _optional(
                     systemDisk=disk,
-                    spot=_optional(maxHourlyPrice=st.floats(0.1, 100)),
+                    spot=_optional(maxHourlyPrice=st.floats(0.1, 100).map(lambda price: round(price, 3))),
                     protect=st.booleans(),
                     image=st.sampled_from([{"id": "m-1"}, {"family": "acs:ubuntu_24_04_x64"}]),
                 )
@@ -113,4 +115,95 @@ def broken_configs(draw: st.DrawFn) -> dict[str, Any]:
             place.pop(key, None)
         else:
             place[key] = draw(junk)
+    return values
+
+
+_no_mapping: st.SearchStrategy[Any] = (
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | st.lists(st.text(), max_size=2)
+)
+_no_number: st.SearchStrategy[Any] = (
+    st.none()
+    | st.booleans()
+    | st.lists(st.integers(), max_size=1)
+    | st.just({})
+    | st.sampled_from(["", "many", "1e", "-"])
+)
+_no_text: st.SearchStrategy[Any] = (
+    st.booleans() | st.integers() | st.floats() | st.lists(st.text(), max_size=1) | st.just({})
+)
+_unwritable = st.sampled_from(["\ud800", "a\udfff", "a\0b", "4dabf18193072939515e22adb298388d"])
+_mixed = st.text(st.characters(codec="utf-8"), max_size=12).map("!{}".format)  # hypothesis also draws our own words
+_neither: st.SearchStrategy[Any] = st.booleans() | st.integers() | st.just({})  # no text and no list
+# Values that no config may have there, whatever else it says.
+BROKEN: dict[tuple[str, ...], st.SearchStrategy[Any]] = {
+    **{
+        (section,): _no_mapping
+        for section in ("access", "instance", "billing", "publicAddress", "dataDisk", "ollama", "openWebui", "admin")
+    },
+    ("alicloud:region",): _no_text | _mixed,
+    ("models",): st.sampled_from(
+        [[], {}, "qwen3:8b", None, 5, ["qwen3"], ["qwen3:latest"], [{}], [True], ["qwen3:8b"] * 2]
+    ),
+    ("tags",): _no_mapping | st.dictionaries(_unwritable, st.just("a"), min_size=1) | st.just({"acs:team": "a"}),
+    ("tags", "team"): st.none() | _no_text | _unwritable,
+    ("adminPassword",): _unwritable
+    | st.text(" ", max_size=30)
+    | st.just("\n" * 20)
+    | st.lists(st.text()).map(json.dumps),
+    ("access", "allowedNetworks"): _neither | st.lists(_mixed, max_size=3) | st.just(["10.0.0.0/8"] * 2),
+    ("access", "tls", "mode"): _no_text | _mixed,
+    ("instance", "type"): _no_text
+    | _mixed
+    | st.from_regex(r"ecs\.(vgn7i|sgn8ia|g8y|c6r)(-[a-z0-9]+)?\.xlarge", fullmatch=True),
+    ("instance", "zone"): _no_text | _mixed,
+    ("instance", "image", "id"): _no_text
+    | _mixed
+    | st.from_regex(r"(win|centos|aliyun)_[a-z0-9_]+\.vhd", fullmatch=True),
+    ("instance", "spot", "maxHourlyPrice"): st.booleans()
+    | st.floats(max_value=0.0005)
+    | st.just(1.00001)
+    | st.just(float("nan")),
+    ("instance", "systemDisk", "sizeGib"): _no_number | st.integers(max_value=19) | st.integers(min_value=2049),
+    ("instance", "systemDisk", "category"): _no_text | _mixed | st.just("cloud_regional_disk_auto"),
+    ("billing", "months"): st.booleans() | st.sampled_from([0, 10, 11, 13, -1, "many"]),
+    ("publicAddress", "bandwidthMbps"): _no_number | st.integers(max_value=0) | st.integers(min_value=501),
+    ("dataDisk", "sizeGib"): _no_number | st.integers(max_value=9) | st.integers(min_value=65537),
+    ("dataDisk", "snapshots"): _no_mapping.filter(lambda value: value is not None)
+    | st.just({})
+    | st.just({"hours": [True]}),
+    ("dataDisk", "snapshotId"): _no_text | _mixed,
+    ("admin", "email"): st.none() | _no_text | _mixed,
+    ("ollama", "contextLength"): st.booleans() | st.integers(max_value=1023) | st.just("many"),
+    ("ollama", "environment"): _no_mapping | st.just({"OLLAMA_HOST": "0.0.0.0"}) | st.just({"a b": "c"}),
+    ("openWebui", "image"): _no_text | _mixed | st.just("ghcr.io/open-webui/open-webui:main"),
+    ("openWebui", "environment", "A_B"): st.none() | _no_text | _unwritable,
+    ("openWebui", "openaiBackends"): st.just([{"url": "https://a.example/v1", "keyConfig": "absent"}])
+    | st.just([{}])
+    | _neither,
+    ("alarms",): st.just({}) | st.just({"contacts": []}) | _no_text,
+    ("schedule",): st.just({}) | st.just({"stop": "8pm", "start": "0 8 * * *"}) | _no_text,
+    ("caddy",): st.just({}) | _no_text,
+    ("network",): st.just({}) | st.just({"vpcCidr": "10.0.0.0/8"}) | _no_text,
+    ("release", "timeoutMinutes"): _no_number | st.integers(max_value=4),
+    ("mirrors", "registry"): _no_text | _mixed | st.just("ghcr.io:99999"),
+    ("modles",): st.just([]),
+    ("openwebui:tags",): st.just({}),
+    ("alicloud:regoin",): st.just("cn-hangzhou"),
+    ("instance", "spott"): st.just({}),
+    ("dataDisk", "snapshots", "keep"): st.just(1),
+}
+
+
+@st.composite
+def surely_broken_configs(draw: st.DrawFn) -> dict[str, Any]:
+    """A config with one to three values that are refused, each by itself."""
+    values: dict[str, Any] = copy.deepcopy(draw(configs()))
+    for path in draw(st.lists(st.sampled_from(sorted(BROKEN)), min_size=1, max_size=3, unique=True)):
+        *parents, last = path
+        place = values
+        for parent in parents:
+            if not isinstance(place.get(parent), dict):
+                place[parent] = {}
+            place = place[parent]
+        place[last] = draw(BROKEN[path])
     return values

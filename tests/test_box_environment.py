@@ -1,7 +1,8 @@
 import json
+import subprocess
 
 import pytest
-from owbox import services
+from owbox import docker, services
 
 from provisioning import owned_environment
 from provisioning.spec import Backend
@@ -58,10 +59,14 @@ def test_backends_and_their_keys_stand_in_the_same_order(tmp_path):
     assert services.secret_environment(box)["OPENAI_API_KEYS"] == ";key of studio"
 
 
+DIGEST = boxes.SPEC.open_webui.image.digest
+
+
 @pytest.fixture
 def launch(monkeypatch):
-    config = {"Entrypoint": None, "Cmd": ["bash", "start.sh"]}
-    monkeypatch.setattr(services, "run", lambda *_: json.dumps([{"Config": config}]))
+    """Docker leaves out what is empty: there is no `Entrypoint`."""
+    said = {"inspect": json.dumps([{"Config": {"Cmd": ["bash", "start.sh"]}}]), "ls": f"{DIGEST} sha256:{'1' * 64}\n"}
+    monkeypatch.setattr(services, "run", lambda *argv: said[argv[2]])
     return services.open_webui
 
 
@@ -79,7 +84,7 @@ def test_no_value_and_no_secret_stands_in_the_containers_argv_or_its_clients_env
 def test_the_container_runs_the_images_own_start_by_digest_and_can_do_little(launch, tmp_path):
     argv = launch(boxes.release(tmp_path)).argv
     assert argv[-4:] == [
-        "ghcr.io/open-webui/open-webui@sha256:" + "9" * 64,
+        "sha256:" + "1" * 64,
         "/run/open-webui-box/entry.py",
         "bash",
         "start.sh",
@@ -87,6 +92,58 @@ def test_the_container_runs_the_images_own_start_by_digest_and_can_do_little(lau
     for option in ("--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--pull=never"):
         assert option in argv
     assert "--publish=127.0.0.1:8080:8080" in argv
+
+
+def test_the_same_image_from_another_mirror_is_no_other_one(launch, tmp_path, monkeypatch):
+    other = boxes.SPEC.open_webui.image.model_copy(update={"registry": "mirror.example"})
+    box = boxes.release(tmp_path, boxes.spec(open_webui__image=other))
+    assert launch(box).argv == launch(boxes.release(tmp_path)).argv
+    monkeypatch.setattr(services, "succeeds", lambda *_: True)
+    monkeypatch.setattr(docker, "pull", lambda *_: pytest.fail("pulled what is here"))
+    services.image(box)
+
+
+def test_an_image_that_is_not_here_is_pulled_from_the_specs_registry(tmp_path, monkeypatch):
+    pulled = []
+    monkeypatch.setattr(services, "run", lambda *_: "<none> sha256:2\nsha256:other sha256:3\n")
+    monkeypatch.setattr(services, "succeeds", lambda *_: True)
+    monkeypatch.setattr(docker, "pull", lambda *what: pulled.append(what))
+    services.image(boxes.release(tmp_path))
+    assert pulled == [("ghcr.io/open-webui/open-webui", DIGEST)]
+
+
+def test_what_the_image_brings_for_the_data_folder_is_copied_once_by_a_container_that_can_do_little(
+    tmp_path, monkeypatch
+):
+    box, ran = boxes.release(tmp_path), []
+    monkeypatch.setattr(services, "local_image", lambda _: "sha256:1")
+    monkeypatch.setattr(services, "run", lambda *argv: ran.append(argv))
+    services.seed(box)
+    [argv] = ran
+    assert {"--network=none", "--cap-drop=ALL", "--rm"} <= set(argv)
+    assert f"--mount=type=bind,source={box.data}/open-webui,target=/seed" in argv
+    (box.data / "open-webui/cache").mkdir(parents=True)
+    services.seed(box)
+    assert len(ran) == 1
+
+
+@pytest.mark.parametrize("brings", [True, False])
+def test_the_copy_is_whole_or_not_there(tmp_path, monkeypatch, brings):
+    """The container's own script, with folders of this machine in place of the container's."""
+    image, data = tmp_path / "image", tmp_path / "data"
+    data.mkdir()
+    if brings:
+        (image / "whisper").mkdir(parents=True)
+        (image / "whisper/model.bin").write_text("weights")
+    box, scripts = boxes.release(tmp_path), []
+    monkeypatch.setattr(services, "local_image", lambda _: "sha256:1")
+    monkeypatch.setattr(services, "run", lambda *argv: scripts.append(argv[-1]))
+    services.seed(box)
+    script = scripts[0].replace("/app/backend/data/cache", str(image)).replace("/seed", str(data))
+    (data / "new").mkdir()  # left by a copy that was cut off
+    subprocess.run(["sh", "-c", script], check=True)
+    assert [path.name for path in data.iterdir()] == ["cache"]
+    assert (data / "cache/whisper/model.bin").exists() == brings
 
 
 def test_only_what_a_service_is_started_from_changes_its_fingerprint(launch, tmp_path):

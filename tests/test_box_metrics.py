@@ -56,6 +56,21 @@ def test_a_machine_without_gpu_asks_for_none(tmp_path, box):
     assert not any("gpu" in series for series in exported(boxes.release(tmp_path, boxes.spec(gpu=None))))
 
 
+TCP = """\
+  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+   0: 010B12C6:2CAA 00000000:0000 0A 00000000:00000000 00:00000000 00000000   990        0 1
+   1: 010B12C6:2CAA 020B12C6:D431 01 00000000:00000000 00:00000000 00000000   990        0 2
+   2: 010B12C6:2CAA 020B12C6:D432 01 00000000:00000000 00:00000000 00000000   990        0 3
+   3: 010B12C6:01BB 020B12C6:D433 01 00000000:00000000 00:00000000 00000000   990        0 4
+"""
+
+
+def test_the_requests_that_ollama_has_open_are_counted(box):
+    (box.root / "proc/net").mkdir(parents=True)
+    (box.root / "proc/net/tcp").write_text(TCP)
+    assert exported(box)["open_webui_ollama_connections{}"] == 2
+
+
 def refuse(*_: object, **__: object) -> None:
     raise TransientError("no answer")
 

@@ -158,8 +158,49 @@ def test_models_that_are_no_longer_listed_stay(ollama, tmp_path):
 
 def test_models_that_are_no_longer_listed_go_where_the_stack_says_prune(ollama, tmp_path):
     ollama.names.add("old:latest")
-    models.models(boxes.release(tmp_path, boxes.spec(ollama__prune=True)))
+    box = boxes.release(tmp_path, boxes.spec(ollama__prune=True))
+    models.models(box)
+    assert "old:latest" in ollama.names  # until the release serves
+    models.prune(box)
     assert ollama.names == {"qwen3:8b", "nomic-embed-text:latest"}
+
+
+def test_models_that_cannot_be_removed_do_not_fail_a_release_that_serves(ollama, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(models, "OLLAMA", "http://127.0.0.1:9")
+    models.prune(boxes.release(tmp_path, boxes.spec(ollama__prune=True)))
+    assert "stay for now" in capsys.readouterr().out
+
+
+def test_an_ollama_that_is_started_again_is_waited_for(ollama, box, monkeypatch):
+    answers = iter([ConnectionRefusedError("not yet"), {}])
+    present = models.present
+
+    def late() -> Any:
+        if isinstance(answer := next(answers, None), Exception):
+            raise answer
+        return present()
+
+    monkeypatch.setattr(models, "present", late)
+    models.models(box)
+    assert pulled(ollama) == ["qwen3:8b", "nomic-embed-text"]
+
+
+def test_a_pull_that_says_the_same_for_ever_is_given_up_and_asked_for_again(ollama, box, monkeypatch):
+    clock = iter(range(0, 10**6, 100))
+    monkeypatch.setattr("time.monotonic", lambda: next(clock))
+    dead = [{"status": "pulling", "digest": "sha256:1", "completed": 7, "total": 9}] * 10
+    ollama.streams = [dead]
+    models.pull(box, "qwen3:8b")
+    assert len(pulled(ollama)) == 2
+
+
+def test_a_slow_pull_that_moves_is_not_given_up(ollama, box, monkeypatch):
+    clock = iter(range(0, 10**6, 100))
+    monkeypatch.setattr("time.monotonic", lambda: next(clock))
+    slow = [{"status": "pulling", "digest": "sha256:1", "completed": done, "total": 99} for done in range(10)]
+    ollama.streams = [[*slow, {"status": "success"}]]
+    models.pull(box, "qwen3:8b")
+    assert len(pulled(ollama)) == 1
 
 
 def test_a_modelfile_is_created_once_and_again_when_its_text_changes(ollama, tmp_path, monkeypatch):

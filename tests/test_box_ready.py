@@ -229,6 +229,27 @@ def test_the_gate_ends_at_its_limit_and_names_what_it_was_waiting_for(tmp_path, 
     monkeypatch.setattr(ready, "run", lambda *_: "")
     with pytest.raises(StepError, match=r"units: .*packages.*\(waited 0 s\)"):
         ready.ready(late)
+    assert json.loads((late.run / "ready.json").read_text())["unit"] == "owbox-packages"
+
+
+def test_whatever_ends_the_gate_is_told_with_its_reason(box, machine, monkeypatch, capsys):
+    def broken(_: object) -> None:
+        raise KeyError("eval_count")
+
+    monkeypatch.setattr(ready, "check", broken)
+    monkeypatch.setattr(ready, "run", lambda *_: "")
+    with pytest.raises(StepError, match="KeyError: 'eval_count'"):
+        ready.ready(box)
+    cli.status(box)
+    assert "KeyError: 'eval_count'" in capsys.readouterr().out
+
+
+def test_a_service_that_gave_up_is_named_before_what_waits_for_it(box, machine):
+    machine["ollama"]["ActiveState"] = machine["models"]["ActiveState"] = "failed"
+    record(box, "models", ok=False, error="connection refused")
+    with pytest.raises(units.UnitError) as error:
+        units.settled(box)
+    assert error.value.unit == "owbox-ollama"
 
 
 # Steps

@@ -5,7 +5,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from owbox import database, download, packages, release, services, units
+from owbox import database, download, models, packages, release, services, units
 from owbox.base import Box, StepError, TransientError
 
 from provisioning.spec import ContainerImage
@@ -27,12 +27,15 @@ class Machine:
         self.failing: set[str] = set()  # steps
         self.ready = True
         self.during = lambda: None
+        self.comes_back = lambda: None
 
     def run(self, *argv: object, **_: object) -> str:
         line = " ".join(map(str, argv))
         self.ran.append(line)
-        if line.endswith("open-webui-box converge") and "converge" in self.failing:
-            raise TransientError("converge: exit 1")
+        if line.endswith("open-webui-box converge"):
+            if "converge" in self.failing:
+                raise TransientError("converge: exit 1")
+            self.comes_back()
         return ""
 
     def again(self, *names: str) -> None:
@@ -75,6 +78,8 @@ def machine(tmp_path, monkeypatch):
     monkeypatch.setattr(services, "outdated", lambda _, name: name in found.changed)
     for module, name in ((packages, "packages"), (download, "install"), (services, "image")):
         monkeypatch.setattr(module, name, lambda *_: None)
+    monkeypatch.setattr(services, "local_image", lambda box: f"id-of-{box.spec['open_webui']['image']['digest'][-4:]}")
+    monkeypatch.setattr(models, "prune", lambda _: found.ran.append("prune"))
     return found
 
 
@@ -167,8 +172,9 @@ def test_a_release_that_does_not_become_ready_is_taken_back_with_its_database(tm
     machine.changed, machine.ready = {"open-webui"}, False
     machine.during = lambda: migrate(old)
     new = boxes.release(tmp_path, boxes.spec(open_webui__image=NEW_IMAGE))
-    with pytest.raises(StepError, match=f"no chat(?s:.*)Release {old.digest} serves again"):
+    with pytest.raises(StepError, match=f"no chat(?s:.*)Release {old.digest} serves again") as error:
         release.release(new)
+    assert error.value.unit == "owbox-ready"
     assert words(old) == ["old"]
     assert f"{old.release}/open-webui-box converge" in machine.ran
     assert not release.journal(old).exists()
@@ -204,6 +210,78 @@ def test_a_power_cut_in_the_middle_of_a_change_leads_back_to_what_served(tmp_pat
     assert not database.order(old).exists()
 
 
+def test_a_release_that_was_killed_is_taken_back_before_the_next_one(tmp_path, old, machine):
+    """As a reboot does it; but what the dead one started may still be running."""
+    machine.changed = {"open-webui"}
+    dead = boxes.release(tmp_path, boxes.spec(open_webui__image=NEW_IMAGE))
+
+    def killed() -> None:
+        migrate(old)
+        raise KeyboardInterrupt
+
+    machine.during = killed
+    with pytest.raises(KeyboardInterrupt):
+        release.release(dead)
+    machine.during, machine.ran = lambda: None, []
+    machine.comes_back = lambda: release.install(old)
+    following = boxes.release(tmp_path, boxes.spec(ollama__parallel=3))
+    release.release(following)
+    back = machine.ran.index(f"{old.release}/open-webui-box converge")
+    assert machine.ran.index("systemctl stop owbox-open-webui.service") < back
+    assert words(old) == ["old"]
+    assert machine.current.release == following.release
+    assert not release.journal(old).exists()
+    assert {path.name for path in (old.home / "releases").iterdir()} == {old.digest, following.digest}
+
+
+def test_a_killed_release_whose_way_back_fails_does_not_keep_the_next_one_out(tmp_path, old, machine):
+    release.journal(old).write_text(json.dumps({"from": old.digest, "backup": ""}))
+    machine.failing = {"converge"}
+    assert release.release(boxes.release(tmp_path, boxes.spec(ollama__parallel=3)))["ok"]
+    assert not release.journal(old).exists()
+
+
+@pytest.mark.parametrize("error", [OSError("no space left on device"), KeyError("Entrypoint")])
+def test_whatever_a_release_dies_of_people_get_back_what_served(tmp_path, old, machine, error):
+    def fails() -> None:
+        raise error
+
+    machine.during = fails
+    with pytest.raises(StepError, match=f"{error.args[0]}(?s:.*)Release {old.digest} serves again"):
+        release.release(boxes.release(tmp_path, boxes.spec(ollama__parallel=3)))
+    assert f"{old.release}/open-webui-box converge" in machine.ran
+    assert not release.journal(old).exists()
+
+
+def test_a_database_that_cannot_be_saved_is_a_release_that_failed(tmp_path, old, machine, monkeypatch):
+    machine.changed = {"open-webui"}
+
+    def full(*_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(sqlite3, "connect", full)
+    with pytest.raises(StepError, match=f"cannot be saved(?s:.*)disk is full(?s:.*){old.digest} serves again"):
+        release.release(boxes.release(tmp_path, boxes.spec(open_webui__image=NEW_IMAGE)))
+    assert list((old.data / "backups").iterdir()) == []
+
+
+def test_another_mirror_of_the_same_image_is_no_other_version(tmp_path, old, machine):
+    image = boxes.SPEC.open_webui.image.model_copy(update={"registry": "mirror.example"})
+    release.release(boxes.release(tmp_path, boxes.spec(open_webui__image=image)))
+    assert not machine.said("systemctl stop")
+    assert not list((old.data / "backups").iterdir())
+
+
+def test_models_are_pruned_only_once_the_release_serves(tmp_path, old, machine):
+    machine.ready = False
+    with pytest.raises(StepError):
+        release.release(boxes.release(tmp_path, boxes.spec(ollama__prune=True)))
+    assert "prune" not in machine.ran
+    machine.ready = True
+    release.release(boxes.release(tmp_path, boxes.spec(ollama__prune=True)))
+    assert machine.ran[-1] == "prune"
+
+
 def test_a_boot_with_nothing_under_way_changes_nothing(old, machine):
     release.recover(old)
     assert machine.ran == []
@@ -229,6 +307,16 @@ def test_only_this_release_and_the_one_before_stay(tmp_path, old, machine):
     assert {path.name for path in (old.home / "releases").iterdir()} == {old.digest, new.digest}
     assert list((old.home / "programs").iterdir()) == [kept]
     assert len(list((old.data / "backups").iterdir())) == 2
+
+
+def test_nothing_of_a_release_that_failed_stays(tmp_path, old, machine):
+    before = boxes.release(tmp_path, boxes.spec(ollama__parallel=7))
+    failing = boxes.release(tmp_path, boxes.spec(open_webui__image=NEW_IMAGE))
+    machine.ready = False
+    with pytest.raises(StepError):
+        release.release(failing)
+    assert {path.name for path in (old.home / "releases").iterdir()} == {old.digest, before.digest}
+    assert [line for line in machine.ran if "image rm" in line] == ["docker image rm --force id-of-8888"]
 
 
 def test_a_backup_is_whole_while_the_application_writes(tmp_path, old):

@@ -89,11 +89,28 @@ def test_a_modelfile_is_made_from_the_mirrors_base():
     assert made.modelfile == text.replace("qwen3:8b ", f"{made.source} ", 1)
 
 
+@pytest.mark.parametrize("name", ["library/qwen3:8b", "registry.ollama.ai/library/qwen3:8b"])
+def test_a_model_has_the_name_that_ollama_lists_it_under_and_its_mirror(name):
+    (made,) = spec(models=[name]).ollama.models
+    assert (made.name, made.source) == ("qwen3:8b", "qwen3:8b")
+    (mirrored,) = spec(models=[name], mirrors={"models": "models.example.com"}).ollama.models
+    assert (mirrored.name, mirrored.source) == ("qwen3:8b", "models.example.com/library/qwen3:8b")
+
+
+def test_a_modelfile_may_be_made_from_a_model_above_it_which_no_mirror_is_asked_for():
+    base = {"name": "mine", "source": "modelscope.cn/Qwen/Qwen3-8B-GGUF"}
+    _, made = spec(
+        mirrors={"models": "models.example.com"}, models=[base, {"name": "house-style", "modelfile": "FROM mine"}]
+    ).ollama.models
+    assert (made.source, made.modelfile) == ("mine", "FROM mine")
+
+
 @pytest.mark.parametrize(
     ("type_name", "count", "module"),
     [
         ("ecs.gn7i-2x.8xlarge", 2, "open"),
         ("ecs.gn6v-c8g1.2xlarge", 1, "proprietary"),
+        ("ecs.gn6v-c8g1.16xlarge", 1, "proprietary"),
         ("ecs.gn9z-x.2xlarge", 1, "open"),
     ],
 )

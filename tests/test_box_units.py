@@ -117,9 +117,23 @@ def test_what_does_not_change_the_machine_cannot(name):
         "CAP_NET_ADMIN",
         "CAP_NET_BIND_SERVICE",
         "CAP_DAC_READ_SEARCH",
-        "CAP_SETUID",
-        "CAP_SETGID",
+        *({"CAP_SETUID", "CAP_SETGID", "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER"} if name == "models" else ()),
     }
+
+
+@pytest.mark.parametrize("name", ["ready", "watch", "ollama"])
+def test_what_asks_the_gpu_sees_its_devices(name):
+    """Before systemd 253 (Ubuntu 22.04) ProtectClock= is a DeviceAllow=, and so hides every device but the clock."""
+    section = unit(bundle.BOX / f"systemd/owbox-{name}.service")["Service"]
+    assert not {"PrivateDevices", "DevicePolicy", "DeviceAllow", "ProtectClock"} & section.keys()
+
+
+@pytest.mark.parametrize("name", ["ollama", "open-webui"])
+def test_a_service_whose_starts_hang_is_given_up_too(name):
+    found = unit(bundle.BOX / f"systemd/owbox-{name}.service")
+    start, pause = (int(found["Service"][key][0]) for key in ("TimeoutStartSec", "RestartSec"))
+    burst, interval = (int(found["Unit"][f"StartLimit{key}"][0]) for key in ("Burst", "IntervalSec"))
+    assert burst * (start + pause) < interval
 
 
 @pytest.mark.parametrize("path", sorted(bundle.BOX.glob("owbox/*.py")), ids=lambda path: path.name)

@@ -1,5 +1,6 @@
 import json
 import os
+from contextlib import nullcontext
 
 import pytest
 from owbox import cloud, metrics, packages, ready, release, units, watch
@@ -87,6 +88,26 @@ def test_a_model_that_fell_out_of_memory_is_loaded_again(box, told, monkeypatch)
     monkeypatch.setattr(watch, "request", request)
     watch.watch(box)
     assert loaded == [("generate", "qwen3:8b")]
+
+
+@pytest.mark.parametrize(("loaded", "asked"), [(["other:1b"], 0), (["nomic-embed-text:latest"], 1)])
+def test_a_model_that_somebody_uses_is_not_pushed_out(box, told, monkeypatch, loaded, asked):
+    calls = []
+
+    def request(url: str, *_: object, **__: object) -> nullcontext[None]:
+        calls.append(url)
+        return nullcontext()
+
+    monkeypatch.setattr(watch, "fetch_json", lambda _: {"models": [{"name": name} for name in loaded]})
+    monkeypatch.setattr(watch, "request", request)
+    watch.watch(box)
+    assert len(calls) == asked
+
+
+def test_a_cloudmonitor_that_does_not_answer_keeps_nothing_from_being_started_again(box, started, monkeypatch):
+    monkeypatch.setattr(cloud, "metadata", refused)
+    watch.watch(box)
+    assert started
 
 
 @pytest.fixture

@@ -25,10 +25,51 @@ def test_every_gpu_family_of_the_facts_is_known():
     assert families == {"gn6i", "gn6v", "gn6e", "gn7i", "gn7s", "gn7", "gn7e", "gn8is", "gn8v"}
 
 
-@pytest.mark.parametrize("name", ["ecs.vgn7i-vws-m8.2xlarge", "ecs.sgn8ia-m2.xlarge", "ecs.vgn6i-m4-vws.xlarge"])
-def test_vgpu_families_are_told_apart(name: str):
-    assert catalog.is_vgpu(name)
+@pytest.mark.parametrize(
+    ("name", "driver"),
+    [
+        ("ecs.vgn7i-vws-m8.2xlarge", "GRID 470.256.03"),
+        ("ecs.sgn8ia-m2.xlarge", "GRID 535.183.06"),
+        ("ecs.vgn6i-m4-vws.xlarge", "GRID 470"),
+        ("ecs.sgn7i-vws-m4.xlarge", "GRID 470"),
+        ("ecs.vgn9i-m8.2xlarge", "GRID 470 or 535"),
+    ],
+)
+def test_families_that_slice_gpus_are_told_with_their_driver(name: str, driver: str):
+    assert catalog.grid_driver(name) == driver
     assert catalog.has_gpu(name)
+    assert catalog.instance_type(name) is None
+
+
+def test_no_type_of_the_catalog_needs_a_grid_driver():
+    assert not [name for name in catalog.INSTANCE_TYPES if catalog.grid_driver(name)]
+
+
+@pytest.mark.parametrize(
+    ("name", "volta"),
+    [
+        ("ecs.gn6v-c8g1.2xlarge", True),
+        ("ecs.gn6v-c10g1.20xlarge", True),
+        ("ecs.gn6e-c12g1.24xlarge", True),
+        ("ecs.ebmgn6v.24xlarge", True),
+        ("ecs.sccgn6.24xlarge", True),
+        ("ecs.gn6i-c4g1.xlarge", False),
+        ("ecs.gn7i-c8g1.2xlarge", False),
+    ],
+)
+def test_volta_is_told_by_its_family(name: str, volta: bool):
+    assert catalog.is_volta(name) is volta
+
+
+@pytest.mark.parametrize(
+    ("name", "arm"),
+    [
+        *((f"ecs.{family}.xlarge", True) for family in ("g8y", "c8y", "r8y", "g6r", "c6r")),
+        *((f"ecs.{family}.xlarge", False) for family in ("g7", "r7", "c8i", "g8a", "r6", "gn7i-c8g1", "r7p", "g7se")),
+    ],
+)
+def test_arm_is_told_by_its_family(name: str, arm: bool):
+    assert catalog.is_arm(name) is arm
 
 
 @pytest.mark.parametrize(
@@ -83,4 +124,6 @@ def test_parallel_requests_multiply_the_cache_and_q8_halves_it():
 
 def test_a_quantisation_that_is_the_default_counts_as_the_base_tag():
     assert catalog.language_model("qwen3:8b-q4_K_M") is catalog.MODELS["qwen3:8b"]
+    assert catalog.language_model("library/QWEN3:8b") is catalog.MODELS["qwen3:8b"]
+    assert catalog.language_model("gpt-oss:20b-q4_K_M") is None  # its default is another
     assert catalog.language_model("qwen3:8b-fp16") is None

@@ -1,5 +1,6 @@
 """The scripts that CI runs, against a forge and an engine on this machine, and the workflows that call them."""
 
+import io
 import json
 import os
 import re
@@ -8,17 +9,22 @@ import stat
 import subprocess
 import sys
 import threading
+import traceback
+import urllib.request
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import yaml
+from Tea.core import TeaCore  # type: ignore[import-untyped]  # the package ships no types
+from Tea.exceptions import RetryError  # type: ignore[import-untyped]  # as above
 
 from ops.program import ROOT
-from sandbox import engine
-from scripts.ci import comment, drift, with_role
+from sandbox import engine, host
+from scripts.ci import cli, comment, drift, with_role
 from scripts.ci.forge import ForgeError, from_environment
 from tests.engine import copy_program
 
@@ -123,21 +129,28 @@ sys.exit(run("dev", None, as_json=True))
 # --- the forge -------------------------------------------------------------------------------------------------------
 
 
+BOT = "github-actions[bot]"
+
+
 class FakeForge:
     """Comments and issues of one repository, as GitHub's API shows them."""
 
     def __init__(self) -> None:
         self.comments: dict[int, str] = {}
+        self.strangers: set[int] = set()
         self.issues: list[dict[str, Any]] = []
         self.head = "a" * 40
         self.tokens: set[str | None] = set()
+
+    def comment(self, key: int) -> dict[str, Any]:
+        return {"id": key, "body": self.comments[key], "user": {"login": "eve" if key in self.strangers else BOT}}
 
     def answer(self, method: str, path: str, body: dict[str, Any]) -> Any:
         path = path.removeprefix("/repos/o/r/")
         first = path.endswith("&page=1")
         match method, path.split("?")[0].split("/"):
             case "GET", ["issues", _, "comments"]:
-                return [{"id": key, "body": text} for key, text in self.comments.items()] if first else []
+                return [self.comment(key) for key in self.comments] if first else []
             case "POST", ["issues", number, "comments"]:
                 self.comments[len(self.comments) + 100 * int(number)] = body["body"]
             case "PATCH", ["issues", "comments", key]:
@@ -145,7 +158,7 @@ class FakeForge:
             case "GET", ["issues"]:
                 return self.issues if first else []
             case "POST", ["issues"]:
-                self.issues.append({"number": len(self.issues) + 1, **body})
+                self.issues.append({"number": len(self.issues) + 1, "user": {"login": BOT}, **body})
             case "GET", ["pulls", _]:
                 return {"head": {"sha": self.head}}
             case _:
@@ -205,6 +218,16 @@ def test_other_peoples_comments_are_left_alone(forge, tmp_path):
     assert len(forge.comments) == 2
 
 
+def test_a_strangers_comment_that_begins_like_the_preview_is_not_taken_over(forge, tmp_path):
+    forge.comments[1] = f"{comment.MARKER} all is well"
+    forge.strangers.add(1)
+    assert comment.main([report(tmp_path, "first")]) == 0
+    assert comment.main([report(tmp_path, "second")]) == 0
+    assert forge.comments.pop(1) == f"{comment.MARKER} all is well"
+    (own,) = forge.comments.values()
+    assert "second" in own
+
+
 def test_a_report_about_another_commit_than_the_requests_head_is_refused(forge, tmp_path, capsys):
     assert comment.main([report(tmp_path), "--head", "c" * 40]) == 1
     assert forge.comments == {}
@@ -255,6 +278,19 @@ def test_drift_opens_one_issue_and_adds_to_it_while_it_is_open(forge, tmp_path):
     assert len(forge.comments) == 1
 
 
+def test_a_strangers_issue_of_the_same_title_hides_no_drift(forge, tmp_path):
+    forge.issues.append({"number": 1, "title": "Stack dev differs from its code", "user": None})
+    (tmp_path / "dev.txt").write_text("~ box-instance: status")
+    assert drift.main([str(tmp_path)]) == 0
+    assert len(forge.issues) == 2
+
+
+def test_the_remedy_for_drift_is_one_that_looks_at_the_cloud(forge, tmp_path):
+    (tmp_path / "dev.txt").write_text("~ box-instance: status")
+    assert drift.main([str(tmp_path)]) == 0
+    assert "`pulumi up --refresh --stack dev`" in forge.issues[0]["body"]
+
+
 def test_no_drift_is_no_issue(forge, tmp_path):
     assert drift.main([str(tmp_path)]) == 0
     assert forge.issues == []
@@ -273,8 +309,35 @@ def test_gitlab_is_spoken_to_where_the_job_runs_there(monkeypatch):
     for name, value in {"CI_API_V4_URL": "https://x/api/v4", "CI_PROJECT_ID": "5", "GITLAB_TOKEN": "glpat"}.items():
         monkeypatch.setenv(name, value)
     found = from_environment()
-    assert f"{found.api}/{found.notes.format(number=3)}" == "https://x/api/v4/projects/5/merge_requests/3/notes"
     assert "glpat" not in repr(found)
+
+
+def test_on_gitlab_the_comment_is_that_of_the_tokens_own_user(monkeypatch):
+    comments = [{"id": 1, "body": comment.MARKER, "author": {"username": "eve"}}]
+    sent: list[tuple[str, str]] = []
+
+    def answer(request: Any, timeout: int) -> io.BytesIO:
+        path = request.full_url.removeprefix("https://x/api/v4")
+        assert request.headers["Private-token"] == "glpat"
+        if path == "/user":
+            return io.BytesIO(b'{"username": "project_5_bot"}')
+        if request.method == "GET":
+            return io.BytesIO(json.dumps(comments if path.endswith("&page=1") else []).encode())
+        sent.append((request.method, path))
+        return io.BytesIO(b"{}")
+
+    for name in [name for name in os.environ if name.startswith("GITHUB")]:
+        monkeypatch.delenv(name)
+    for name, value in {"CI_API_V4_URL": "https://x/api/v4", "CI_PROJECT_ID": "5", "GITLAB_TOKEN": "glpat"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(urllib.request, "urlopen", answer)
+    from_environment().upsert(3, comment.MARKER, "first")
+    comments.append({"id": 2, "body": comment.MARKER, "author": {"username": "project_5_bot"}})
+    from_environment().upsert(3, comment.MARKER, "second")
+    assert sent == [
+        ("POST", "/projects/5/merge_requests/3/notes"),
+        ("PUT", "/projects/5/merge_requests/3/notes/2"),
+    ]
 
 
 # --- the real engine -------------------------------------------------------------------------------------------------
@@ -311,9 +374,22 @@ def run(script: str, *arguments: str, cwd: Path = ROOT) -> subprocess.CompletedP
         ("up", "up --stack dev --non-interactive --policy-pack policy --yes"),
     ],
 )
-def test_the_engine_runs_with_the_policy_pack(tools, action, call):
-    assert run("pulumi.sh", action, "dev").returncode == 0
+def test_the_engine_runs_with_the_policy_pack_after_the_offline_preview(tools, action, call):
+    done = run("pulumi.sh", action, "dev")
+    assert done.returncode == 0
+    assert "user-data" in done.stdout
     assert tools.read_text().splitlines() == ["login --non-interactive file:///tmp/state", call]
+
+
+@pytest.mark.parametrize("action", ["preview", "up"])
+def test_the_engine_is_not_started_where_the_offline_preview_finds_a_mandatory_rule_broken(fork, tools, action):
+    (fork / ".venv").symlink_to(sys.prefix)
+    file = fork / "infra" / "gpu_instance.py"
+    file.write_text(file.read_text().replace('http_tokens="required"', 'http_tokens="optional"'))
+    done = run("pulumi.sh", action, "dev", cwd=fork)
+    assert done.returncode == 1
+    assert "policy metadata-needs-token" in done.stderr
+    assert not tools.exists()
 
 
 def test_drift_is_reported_in_a_file_and_its_absence_in_none(tools, tmp_path, monkeypatch):
@@ -381,11 +457,121 @@ def test_githubs_identity_is_asked_for_with_the_clouds_audience():
     assert token == "/token?v=1&audience=sts.aliyuncs.com Bearer bearer"
 
 
+@pytest.fixture
+def sts(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, str]]:
+    """The cloud's token service: what it was asked; the role allows two hours."""
+    asked: list[dict[str, str]] = []
+
+    def answer(request: Any, _options: Any) -> SimpleNamespace:
+        asked.append({**request.query, "host": request.headers["host"]})
+        if int(request.query["DurationSeconds"]) > 7200:
+            return SimpleNamespace(status_code=400, body=b'{"Code": "InvalidParameter.DurationSeconds"}')
+        given = {"AccessKeyId": "STS.id", "AccessKeySecret": "key", "SecurityToken": "sts"}
+        given["Expiration"] = "2099-01-01T00:00:00Z"
+        return SimpleNamespace(status_code=200, body=json.dumps({"Credentials": given}).encode())
+
+    monkeypatch.setattr(TeaCore, "do_action", answer)
+    return asked
+
+
+IDENTITY = {
+    "ALIBABA_CLOUD_ROLE_ARN": "acs:ram::1:role/deployer",
+    "ALIBABA_CLOUD_OIDC_PROVIDER_ARN": "acs:ram::1:oidc-provider/github",
+    "OIDC_TOKEN": "jwt",
+}
+
+
+@pytest.mark.parametrize(("given", "seconds"), [({}, "3600"), ({"ROLE_SESSION_SECONDS": "7200"}, "7200")])
+def test_the_role_is_taken_with_the_identity_for_as_long_as_is_asked(sts, given, seconds):
+    assert with_role.credentials({**IDENTITY, **given}) == {
+        "ALIBABA_CLOUD_ACCESS_KEY_ID": "STS.id",
+        "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "key",
+        "ALIBABA_CLOUD_SECURITY_TOKEN": "sts",
+    }
+    (asked,) = sts
+    assert (asked["Action"], asked["host"]) == ("AssumeRoleWithOIDC", "sts.aliyuncs.com")
+    assert (asked["RoleArn"], asked["OIDCToken"]) == ("acs:ram::1:role/deployer", "jwt")
+    assert asked["DurationSeconds"] == seconds
+
+
+def test_a_session_longer_than_the_role_allows_is_told_with_its_fix(sts):
+    with pytest.raises(with_role.IdentityError, match=r"(?s)role/deployer for 9000 s.*Maximum Session Duration"):
+        with_role.credentials({**IDENTITY, "ROLE_SESSION_SECONDS": "9000"})
+
+
+def test_a_token_service_that_cannot_be_reached_is_told_without_the_token(monkeypatch):
+    def lost(request: Any, _options: Any) -> None:
+        raise RetryError(f"Max retries exceeded with url: /?OIDCToken={request.query['OIDCToken']}")
+
+    monkeypatch.setattr(TeaCore, "do_action", lost)
+    with pytest.raises(with_role.IdentityError, match="cannot be reached") as told:
+        with_role.credentials(IDENTITY)
+    assert "jwt" not in "".join(traceback.format_exception(told.value))
+
+
+@pytest.mark.parametrize("text", ["two hours", "60", "-7200"])
+def test_a_session_that_is_no_time_is_refused_before_anybody_is_asked(sts, text):
+    with pytest.raises(with_role.IdentityError, match="ROLE_SESSION_SECONDS"):
+        with_role.credentials({**IDENTITY, "ROLE_SESSION_SECONDS": text})
+    assert sts == []
+
+
+def test_a_deployment_asks_for_two_hours_everywhere():
+    example = yaml.safe_load((ROOT / "ci/gitlab-ci.yml").read_text())
+    assert example["deploy dev"]["variables"]["ROLE_SESSION_SECONDS"] == "7200"
+    environments = [step["env"] for step in steps(workflow("deploy")) if "with_role" in step.get("run", "")]
+    assert [one["ROLE_SESSION_SECONDS"] for one in environments] == ["7200"]
+
+
 def test_what_is_missing_for_a_role_is_named():
     with pytest.raises(with_role.IdentityError, match="id-token: write"):
         with_role.identity_token({})
     with pytest.raises(with_role.IdentityError, match="ALIBABA_CLOUD_OIDC_PROVIDER_ARN not set"):
         with_role.credentials({"ALIBABA_CLOUD_ROLE_ARN": "acs:ram::1:role/x", "OIDC_TOKEN": "jwt"})
+
+
+# --- the engine for the tests ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What was made on a machine that has neither Go nor a Pulumi CLI."""
+    done: list[str] = []
+    monkeypatch.setattr(engine, "find_cli", lambda: None)
+    monkeypatch.setattr(host, "_go_is_new_enough", lambda: False)
+    monkeypatch.setattr(host, "_install_go", lambda _: done.append("go"))
+
+    def build(_: object) -> Path:
+        done.append("cli")
+        return Path("/cache/pulumi")
+
+    monkeypatch.setattr(engine, "build_cli", build)
+    return done
+
+
+def test_the_engine_is_built_with_a_go_of_its_own_where_there_is_neither(made, capsys):
+    assert cli.main() == 0
+    assert (made, capsys.readouterr().out) == (["go", "cli"], "/cache/pulumi\n")
+
+
+def test_an_engine_that_is_there_is_taken(made, monkeypatch, capsys):
+    monkeypatch.setattr(engine, "find_cli", lambda: Path("/usr/bin/pulumi"))
+    assert cli.main() == 0
+    assert (made, capsys.readouterr().out) == ([], "/usr/bin/pulumi\n")
+
+
+def test_an_engine_that_cannot_be_built_fails_with_the_reason(made, monkeypatch, capsys):
+    def fail(_: object) -> None:
+        raise engine.EngineError("no `go` on PATH")
+
+    monkeypatch.setattr(engine, "build_cli", fail)
+    assert cli.main() == 1
+    assert "no `go` on PATH" in capsys.readouterr().err
+
+
+def test_ci_has_the_engine_before_it_runs_the_tests():
+    steps = re.findall(r"^step make (\S+)", (ROOT / ".ci/run").read_text(), re.MULTILINE)
+    assert steps.index("cli") < steps.index("test")
 
 
 # --- the workflows ---------------------------------------------------------------------------------------------------
@@ -424,6 +610,19 @@ def test_real_previews_are_for_branches_of_this_repository_only():
     assert "head.repo.full_name == github.repository" in condition
 
 
+def test_a_newer_push_stops_the_real_preview_of_its_own_request_and_no_other():
+    concurrency = workflow("stacks")["jobs"]["preview"]["concurrency"]
+    assert "${{ matrix.stack }}" in concurrency["group"]
+    assert "${{ github.event.pull_request.number }}" in concurrency["group"]
+    assert concurrency["cancel-in-progress"] is True
+
+
+def test_drift_is_told_also_when_another_stack_could_not_be_looked_at():
+    """GitHub skips a job whose need has failed, unless its condition has a status function."""
+    condition = workflow("drift")["jobs"]["tell"]["if"]
+    assert condition == "${{ !cancelled() && needs.look.result != 'skipped' }}"
+
+
 def test_a_deployment_waits_for_its_environment_and_is_never_cut_short():
     job = workflow("deploy")["jobs"]["up"]
     assert job["environment"] == "${{ matrix.stack }}"
@@ -446,6 +645,33 @@ def test_the_page_about_ci_names_every_workflow():
 def test_the_example_for_gitlab_has_the_same_jobs():
     content = yaml.safe_load((ROOT / "ci/gitlab-ci.yml").read_text())
     assert {"test", "offline preview", "comment", "real preview", "deploy dev", "drift dev"} <= content.keys()
+
+
+def test_on_gitlab_a_schedule_looks_for_drift_and_deploys_nothing():
+    content = yaml.safe_load((ROOT / "ci/gitlab-ci.yml").read_text())
+    schedule = '$CI_PIPELINE_SOURCE == "schedule"'
+    assert content["deploy dev"]["rules"][0] == {"if": schedule, "when": "never"}
+    assert [rule["if"].startswith(schedule) for rule in content["drift dev"]["rules"]] == [True]
+
+
+def test_on_gitlab_no_rule_asks_for_a_variable_of_an_environment():
+    """GitLab's own warning: such a variable may be undefined when the pipeline is made, and the job then missing."""
+    content = yaml.safe_load((ROOT / "ci/gitlab-ci.yml").read_text())
+    rules = [rule["if"] for job in content.values() if isinstance(job, dict) for rule in job.get("rules", ())]
+    assert rules
+    assert [rule for rule in rules if "ROLE_ARN" in rule] == []
+
+
+def test_on_gitlab_the_engines_archive_is_checked_before_it_is_opened():
+    steps = yaml.safe_load((ROOT / "ci/gitlab-ci.yml").read_text())[".pulumi"]["before_script"]
+    (fetch, check, unpack) = [
+        next(i for i, s in enumerate(steps) if w in s) for w in ("curl -f", "sha256sum", "tar -x")
+    ]
+    assert fetch < check < unpack
+    command = ["sh", "-c", steps[check]]
+    refused = subprocess.run(command, env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True, check=False)
+    assert refused.returncode != 0
+    assert "PULUMI_SHA256: is not set" in refused.stderr
 
 
 def test_deployments_take_the_engine_that_was_tested():

@@ -78,7 +78,9 @@ def test_user_data_over_the_limit_is_refused_before_anything_is_made(project):
     file.write_text(yaml.safe_dump(content))
     done = ops("preview", cwd=project)
     assert (done.returncode, done.stdout) == (2, "")
-    assert "Shorten these" in done.stderr
+    assert "open-webui:models[0].modelfile" in done.stderr
+    assert "why: user-data is" in done.stderr
+    assert "fix: shorten its" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -3,6 +3,10 @@
 import ast
 import json
 import re
+import shlex
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -169,6 +173,48 @@ def test_the_readme_in_chinese_has_the_same_commands_links_and_stack_files():
 
     assert typed(english) == typed(chinese)
     assert linked(english) - {"README.zh-CN.md"} == linked(chinese) - {"README.md"}
+
+
+# Begin a line that needs root, an account, the network or a person, or takes minutes.
+NOT_HERE = ("sudo ", "git clone ", "$EDITOR ", "export ", "pulumi ", "make test ")
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `git clone` gives, and the .venv that `make venv` makes there."""
+    root = tmp_path_factory.mktemp("clone")
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    for file in filter(lambda file: (ROOT / file).is_file(), listed.stdout.rstrip("\0").split("\0")):
+        (root / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / file, root / file)
+    who = ["-c", "user.name=a", "-c", "user.email=a@example.com"]
+    for command in (["init", "-q", "-b", "main"], ["add", "."], [*who, "commit", "-q", "-m", "clone"]):
+        subprocess.run(["git", *command], cwd=root, check=True, capture_output=True)
+    (root / ".venv").symlink_to(sys.prefix)
+    return root
+
+
+def test_what_the_readme_types_runs_in_a_fresh_clone_without_an_account(clone, tmp_path):
+    """In one shell, line by line. Without credentials a command about the cloud says so, and nothing worse."""
+    blocks_ = [text for language, text in blocks(clone / "README.md") if language == "sh"]
+    lines = [line for text in blocks_ for line in text.splitlines() if not line.startswith(NOT_HERE)]
+    script = "\n".join(f'{line}\necho "@ $? "{shlex.quote(line.split("#")[0].strip())}' for line in lines)
+    done = subprocess.run(
+        ["sh", "-c", script],
+        cwd=clone,
+        env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "PIP_NO_INDEX": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    ended = {line: status for status, line in re.findall(r"^@ (\d+) (.+)$", done.stdout, re.MULTILINE)}
+    of_the_cloud = [line for line in ended if line.startswith("python -m ops")]
+    assert len(ended) == len(lines) > 5, done.stderr
+    assert {line: status for line, status in ended.items() if status != "0"} == dict.fromkeys(of_the_cloud, "2")
+    assert done.stderr.count("no credentials of Alibaba Cloud found") == len(of_the_cloud)
 
 
 def test_the_mainland_guide_names_the_mirrors_of_the_preset():

@@ -67,3 +67,16 @@ def test_an_unknown_type_is_an_error_that_names_it() -> None:
 def test_a_change_that_destroys_data_under_a_mild_word_has_a_remark() -> None:
     assert "destroyed" in (remark(INSTANCE, "imageId") or "")
     assert remark(INSTANCE, "tags") is None
+
+
+@pytest.mark.parametrize("property_", ["zoneId", "snapshotId", "kmsKeyId"])
+def test_a_change_that_loses_the_data_says_so(property_: str) -> None:
+    assert "the data is lost, unless" in (remark(DISK, property_) or "")
+
+
+def test_a_smaller_type_under_a_subscription_is_told_of() -> None:
+    assert "a subscription takes no smaller type" in (remark(INSTANCE, "instanceType") or "")
+
+
+def test_a_strategy_for_policy_versions_is_an_update() -> None:
+    assert effect("alicloud:ram/policy:Policy", "rotateStrategy") is Effect.UPDATE

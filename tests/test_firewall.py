@@ -21,6 +21,21 @@ def test_the_world_reaches_port_80_only_where_acme_needs_it():
     assert all(source != ANYWHERE for source, _, _ in ingress((OFFICE,), acme=False).values())
 
 
+def test_one_source_and_port_has_one_name_whatever_else_is_open():
+    names: dict[object, set[str]] = {}
+    for networks in ((OFFICE,), (ANYWHERE,), (OFFICE, HOME)):
+        for acme in (True, False):
+            for name, (source, port, _) in ingress(networks, acme=acme).items():
+                names.setdefault((source, port), set()).add(name)
+    assert all(len(found) == 1 for found in names.values()), names
+
+
+def test_a_rule_that_once_had_another_name_is_known_by_it(deploy):
+    made = deploy(lambda: Firewall("fw", args(acme=True)))
+    assert made["fw-acme"].options.aliases == ("fw-http-0-0-0-0-0",)
+    assert made["fw-https-203-0-113-0-24"].options.aliases == ()
+
+
 def test_no_port_but_80_and_443_is_ever_open():
     for acme in (True, False):
         assert {port for _, port, _ in ingress((OFFICE, HOME), acme=acme).values()} == {80, 443}

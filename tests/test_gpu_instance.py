@@ -13,6 +13,7 @@ ARGS = GpuInstanceArgs(
     image=ImageFamily(name="acs:ubuntu"),
     system_disk=SystemDiskArgs(category="cloud_essd", performance_level=None, size_gib=100),
     vswitch_id="vsw-1",
+    vswitch_is_own=True,
     security_group_id="sg-1",
     data_disk_id="d-1",
     role_name="open-webui-dev",
@@ -51,6 +52,25 @@ def test_a_family_without_images_is_said_and_left_to_the_provider_to_refuse(depl
         lambda: GpuInstance("box", ARGS), answers={"alicloud:ecs/getImages:getImages": lambda _: {"images": []}}
     )
     assert made["box-instance"].inputs.get("imageId") is None
+
+
+@pytest.mark.parametrize(("family", "owner"), [("acs:ubuntu_24_04_x64", "system"), ("our-ubuntu", "self")])
+def test_a_family_of_the_accounts_own_is_looked_up_there(deploy, family, owner):
+    def answer(asked):
+        assert asked["owners"] == owner
+        return {"images": [{"id": "m-own"}]}
+
+    made = deploy(
+        lambda: GpuInstance("box", replace(ARGS, image=ImageFamily(name=family))),
+        answers={"alicloud:ecs/getImages:getImages": answer},
+    )
+    assert made["box-instance"].inputs["imageId"] == "m-own"
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_it_is_made_anew_with_a_vswitch_that_the_program_replaces_and_moved_to_one_that_it_does_not(deploy, own):
+    options = instance(deploy, vswitch_is_own=own).options
+    assert ("vswitchId" in options.replace_on_changes) is own
 
 
 def test_there_is_no_way_in_but_the_address_and_cloud_assistant(deploy):
@@ -96,6 +116,17 @@ def test_a_subscription_can_be_destroyed(deploy):
     assert inputs["includeDataDisks"] is False
     assert (inputs["renewalStatus"], inputs["autoRenewPeriod"]) == ("AutoRenewal", 1)
     assert "deletionProtection" not in inputs  # the cloud has none for a subscription
+
+
+def test_a_subscription_without_renewal_says_what_the_cloud_then_answers(deploy):
+    billing = Billing.model_validate({"mode": "subscription", "months": 1})
+    assert instance(deploy, billing=billing).inputs["renewalStatus"] == "Normal"
+
+
+def test_spot_has_pulumis_protection_only(deploy):
+    made = instance(deploy, spot=True, protect=True)
+    assert "deletionProtection" not in made.inputs
+    assert made.options.protect
 
 
 @pytest.mark.parametrize(

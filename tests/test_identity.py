@@ -64,3 +64,8 @@ def test_the_account_is_read_from_the_role(deploy):
 
     deploy(program)
     assert seen == [resource_types.ACCOUNT]
+
+
+def test_the_oldest_version_of_the_policy_makes_room_for_the_sixth(deploy):
+    made = deploy(lambda: Identity("id", ARGS))["id-policy"]
+    assert made.inputs["rotateStrategy"] == "DeleteOldestNonDefaultVersionWhenLimitExceeded"

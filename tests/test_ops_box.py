@@ -1,6 +1,9 @@
 """The commands about a running stack: logs, exec, power, the way in, and models."""
 
 import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,6 +31,53 @@ def test_the_journal_is_of_all_the_boxs_units_or_of_one(deployed: Operator):
     assert "--unit=owbox-open-webui --lines=7" in script
 
 
+@pytest.mark.parametrize(("lines", "cut", "kept"), [(3, 0, 3), (900, 501, 399)])
+def test_a_long_journal_is_cut_between_lines_and_the_cut_is_said(
+    deployed: Operator, tmp_path: Path, lines: int, cut: int, kept: int
+):
+    """By the very script, in a shell with a journalctl of its own."""
+    deployed.region.run = on_a_box(tmp_path, f"seq -f 'a line of fifty characters, with its number: %04.0f' {lines}")
+    result = deployed.run("logs")
+    shown = result.stdout.splitlines()
+    assert len(shown) == kept
+    assert shown[0] == f"a line of fifty characters, with its number: {lines - kept + 1:04}"
+    assert (f"[{cut} older lines cut" in result.stderr) == bool(cut)
+    assert deployed.document("logs")["cut"] == cut
+
+
+def test_a_journal_that_cannot_be_read_is_told_with_journalctls_words(deployed: Operator, tmp_path: Path):
+    deployed.region.run = on_a_box(tmp_path, "echo Failed to open journal: No such file >&2; exit 3")
+    result = deployed.run("logs")
+    assert result.exit_code == 1
+    assert "journalctl failed on i-t4nexample01 (exit 3): Failed to open journal: No such file" in result.stderr
+
+
+def test_a_unit_without_entries_is_told_with_those_that_there_are(deployed: Operator, tmp_path: Path):
+    deployed.region.run = on_a_box(tmp_path, "echo -- No entries --")
+    result = deployed.run("logs", "--unit", "openwebui")
+    assert result.exit_code == 1
+    assert "no entries; known units: address, back-up, boot, caddy," in result.stderr
+    assert "open-webui, packages, ready" in result.stderr
+    assert deployed.document("logs", "--unit", "openwebui")["lines"] == []
+
+
+def on_a_box(folder: Path, journalctl: str) -> Callable[[str], tuple[str, int]]:
+    """A box that runs scripts in a shell, where journalctl is what is given, and a cursor behind it."""
+    program = folder / "journalctl"
+    program.write_text(f"#!/bin/sh\n{journalctl}\necho '-- cursor: s=1;i=2;b=3'\n")
+    program.chmod(0o755)
+
+    def run(script: str) -> tuple[str, int]:
+        path = f"{folder}:/usr/bin:/bin"
+        shell = ["sh", "-c", script]
+        done = subprocess.run(
+            shell, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, env={"PATH": path}
+        )
+        return done.stdout, done.returncode
+
+    return run
+
+
 @pytest.mark.parametrize("unit", ["a; rm -rf /", "$(x)", "", "a b"])
 def test_a_units_name_cannot_carry_a_command(deployed: Operator, unit: str):
     result = deployed.run("logs", "--unit", unit)
@@ -52,7 +102,7 @@ def test_following_goes_on_behind_the_last_line_until_ctrl_c(deployed: Operator,
 
 
 def test_a_journal_without_news_keeps_the_cursor():
-    assert logs.split("-- No entries --\n", "s=1") == ("", "s=1")
+    assert logs.parsed("-- No entries --\n", "s=1") == logs.Journal([], "s=1", 0)
 
 
 def test_follow_and_json_exclude_each_other(deployed: Operator):
@@ -83,14 +133,25 @@ def test_a_command_too_long_for_cloud_assistant_is_refused(deployed: Operator):
     assert "Cloud Assistant takes 24576" in result.stderr
 
 
-def test_ctrl_c_stops_the_command_on_the_box_too(deployed: Operator, monkeypatch: pytest.MonkeyPatch):
-    def interrupted(*_: Any, **__: Any) -> None:
-        raise KeyboardInterrupt
+def interrupted(*_: Any, **__: Any) -> None:
+    raise KeyboardInterrupt
 
+
+def test_ctrl_c_stops_the_command_on_the_box_too_and_says_so(deployed: Operator, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(terminal, "wait_for", interrupted)
     result = deployed.run("exec", "--yes", "--", "sleep 600")
     assert result.exit_code == 130
     assert deployed.region.stopped == ["t-000000000000"]
+    assert "the command t-000000000000 on i-t4nexample01 was stopped" in result.stderr
+    assert "goes on there" not in result.stderr
+
+
+def test_ctrl_c_says_what_may_go_on_where_it_cannot_be_stopped(deployed: Operator, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(terminal, "wait_for", interrupted)
+    deployed.api.faults["StopInvocation"] = [constants.FORBIDDEN]
+    result = deployed.run("exec", "--yes", "--", "sleep 600")
+    assert result.exit_code == 130
+    assert "may go on on i-t4nexample01, it could not be stopped: ecs:StopInvocation: Forbidden.RAM" in result.stderr
 
 
 def test_a_command_that_does_not_end_is_given_up_and_stopped(deployed: Operator, monkeypatch: pytest.MonkeyPatch):
@@ -98,6 +159,27 @@ def test_a_command_that_does_not_end_is_given_up_and_stopped(deployed: Operator,
     with pytest.raises(OpsError, match="not yet delivered after 0 s"):
         assistant.run(Cloud(constants.REGION), constants.INSTANCE, "true", what="it", timeout_s=10)
     assert deployed.region.stopped
+
+
+def test_why_a_command_is_given_up_is_not_hidden_by_a_stop_that_fails(
+    deployed: Operator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr(assistant, "DELIVERY_S", -10)
+    deployed.api.faults["StopInvocation"] = [constants.FORBIDDEN]
+    with pytest.raises(OpsError, match="not yet delivered after 0 s"):
+        assistant.run(Cloud(constants.REGION), constants.INSTANCE, "true", what="it", timeout_s=10)
+    assert "could not be stopped: ecs:StopInvocation" in capsys.readouterr().err
+
+
+def test_a_command_that_has_ended_without_running_is_told_and_not_stopped(
+    deployed: Operator, monkeypatch: pytest.MonkeyPatch
+):
+    ended = {"InvocationStatus": "Aborted", "ErrorCode": "InstanceNotRunning", "ErrorInfo": "it is stopping"}
+    body = {"Invocation": {"InvocationResults": {"InvocationResult": [ended]}}}
+    monkeypatch.setattr(type(deployed.region), "DescribeInvocationResults", lambda *_: body)
+    with pytest.raises(OpsError, match="InstanceNotRunning: it is stopping"):
+        assistant.run(Cloud(constants.REGION), constants.INSTANCE, "true", what="it")
+    assert deployed.region.stopped == []
 
 
 @pytest.mark.parametrize("command", [["stop"], ["start"], ["restart"], ["password"], ["exec", "--", "true"]])
@@ -152,6 +234,26 @@ def test_a_machine_already_there_is_left_alone(deployed: Operator):
     assert not deployed.api.called("StartInstance")
 
 
+def test_a_stop_of_a_machine_that_is_stopped_and_still_billed_says_how_to_end_that(deployed: Operator):
+    deployed.region.status, deployed.region.stopped_mode = "Stopped", "KeepCharging"
+    result = deployed.run("stop", "--yes")
+    assert result.exit_code == 1
+    assert "still billed" in result.stdout
+    assert "python -m ops start --stack dev && python -m ops stop --stack dev" in result.stdout
+    assert not deployed.api.called("StopInstance")
+    assert deployed.document("stop")["stoppedMode"] == "KeepCharging"
+    assert deployed.run("stop", "--keep").exit_code == 0
+
+
+@pytest.mark.parametrize(("status", "fix"), [("Stopped", "start"), ("Starting", "status")])
+def test_a_restart_of_what_does_not_run_is_refused(deployed: Operator, status: str, fix: str):
+    deployed.region.status = status
+    result = deployed.run("restart", "--yes")
+    assert result.exit_code == 2
+    assert f"fix: python -m ops {fix} --stack dev" in result.stderr
+    assert not deployed.api.called("RebootInstance")
+
+
 def test_a_restart_is_over_only_after_the_machine_was_down(deployed: Operator):
     assert deployed.run("restart", "--yes").exit_code == 0
     assert deployed.region.transition == []
@@ -199,6 +301,12 @@ def test_the_password_is_the_stacks_own_parameter(deployed: Operator):
     assert result.stdout.strip() == "correct-horse"
     asked = deployed.api.called("GetSecretParameter")[0]
     assert (asked["Name"], asked["WithDecryption"]) == ("open-webui-dev/admin-password", "true")
+
+
+@pytest.mark.parametrize("password", ["[bold]a[/nothing]", "x" * 150, ":rocket: [red] b", "a\\[b"])
+def test_a_password_is_printed_as_it_is(deployed: Operator, password: str):
+    deployed.region.password = password
+    assert deployed.run("password", "--yes").stdout == f"{password}\n"
 
 
 def test_a_password_that_may_not_be_decrypted_is_told(deployed: Operator):

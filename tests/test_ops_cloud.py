@@ -1,5 +1,6 @@
 """The client of the OpenAPI: signatures, retries, errors, paging, and the contract with the official SDKs."""
 
+import json
 import re
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 
 from ops.cloud import client
 from ops.cloud.client import Cloud
-from ops.cloud.errors import CloudError, NotPossibleError
+from ops.cloud.errors import CloudError, NotPossibleError, innermost
 from ops.program import ROOT
 from tests.openapi import constants, server, signature
 from tests.openapi import operator as operators
@@ -31,6 +32,8 @@ def everything(operator: Operator) -> None:
     operator.write_stack(billing__mode="subscription", billing__months=12)
     operator.run("quote")
     operator.run("doctor")
+    operator.write_stack(publicAddress__charge="byBandwidth")
+    operator.run("quote")
     operator.write_stack(
         network={"existingVpcId": "vpc-t4nexample01", "existingVswitchId": "vsw-t4nexample01"},
         instance__image={"id": "m-t4nexample01"},
@@ -61,7 +64,7 @@ def names(value: Any, path: str = "") -> list[str]:
 def test_every_action_and_parameter_that_is_sent_exists_in_the_official_sdk(operator: Operator):
     everything(operator)
     seen = {(VERSIONS[one.version], one.action) for one in operator.api.received}
-    assert len(seen) == 24
+    assert len(seen) == 25
     for one in operator.api.received:
         models = client.load(f"{client.PACKAGES[VERSIONS[one.version]]}.models")
         request = getattr(models, f"{one.action}Request", None)
@@ -73,13 +76,14 @@ def test_every_action_and_parameter_that_is_sent_exists_in_the_official_sdk(oper
         assert set(names(one.parameters)) <= set(names(kept)), one.action
 
 
-def test_the_documented_permissions_are_those_of_the_actions_that_are_called(operator: Operator):
+def test_the_operators_policy_allows_what_is_called_and_the_page_leads_to_it(operator: Operator):
     everything(operator)
     called = {f"{VERSIONS[one.version]}:{one.action}" for one in operator.api.received}
-    page = (ROOT / "docs/operator-commands.md").read_text()
-    table = page[page.index("| for | actions |") : page.index("A permission that is missing")]
-    named = set(re.findall(r"`((?:ecs|vpc|bss|oos|sts):\w+)`", table))
-    assert named == called
+    statements = json.loads((ROOT / "docs/ram/operator.json").read_text())["Statement"]
+    granted = {action.replace("bssapi:", "bss:") for statement in statements for action in statement["Action"]}
+    assert called - granted == {"ecs:RunInstances", "vpc:CreateVpc"}  # dry runs: whether the deployer could
+    assert "permissions.md#operator" in (ROOT / "docs/operator-commands.md").read_text()
+    assert "## Operator\n" in (ROOT / "docs/permissions.md").read_text()
 
 
 def test_every_answer_of_the_stand_in_has_the_sdks_shape(operator: Operator, monkeypatch: pytest.MonkeyPatch):
@@ -176,8 +180,41 @@ def test_a_service_out_of_reach_is_told_with_its_fix(operator: Operator, monkeyp
     monkeypatch.setenv("ALIBABA_CLOUD_ENDPOINT_ECS", "http://127.0.0.1:9")
     result = operator.run("quote")
     assert result.exit_code == 1
-    assert "ecs:DescribePrice: Network: no answer" in result.stderr
+    assert "ecs:DescribePrice: Network: connection refused (127.0.0.1:9)\n" in result.stderr
     assert "HTTPS_PROXY" in result.stderr
+    assert "SystemDisk" not in result.stderr  # nothing of the request's address
+
+
+def test_a_gateways_page_is_tried_again_as_other_server_faults_are(operator: Operator):
+    operator.api.faults["DescribePrice"] = [constants.GATEWAY, constants.GATEWAY]
+    assert operator.run("quote").exit_code == 0
+    assert len(operator.api.called("DescribePrice")) == 5
+
+
+def test_a_gateways_page_without_end_is_told_by_its_title_after_five_attempts(operator: Operator):
+    operator.api.faults["DescribePrice"] = [constants.GATEWAY] * 50
+    result = operator.run("quote")
+    assert result.exit_code == 1
+    assert "Network: a page came in place of an answer: 502 Bad Gateway (127.0.0.1:" in result.stderr
+    assert len(operator.api.called("DescribePrice")) == client.ATTEMPTS
+
+
+def test_the_innermost_reason_is_told_without_the_requests_address():
+    refused = ConnectionRefusedError(111, "Connection refused")
+    wrapped = ValueError("Max retries exceeded with url: /?AccessKeyId=secret", refused)
+    assert innermost(wrapped) == "connection refused"
+    assert innermost(ValueError("no answer from https://a.example/x?Signature=abc (x)")) == (
+        "no answer from https://a.example/x (x)"
+    )
+    assert innermost(TimeoutError()) == "TimeoutError"
+
+
+def test_a_hint_that_names_a_command_names_the_stack(operator: Operator):
+    operator.region.status = "Stopped"
+    operator.deploy()
+    operator.api.faults["StartInstance"] = [constants.NO_STOCK]
+    stderr = operator.run("start", "--yes").stderr
+    assert "python -m ops doctor --write-zone --stack dev" in stderr
 
 
 def test_an_address_given_for_one_command_goes_before_the_environments(

@@ -20,6 +20,7 @@ COMMANDS = {
     "quote": ["quote"],
     "quote-compare": ["quote", "--compare"],
     "doctor": ["doctor"],
+    "doctor-write-zone": ["doctor", "--write-zone"],
     "status": ["status"],
     "logs": ["logs"],
     "exec": ["exec", "--yes", "--json", "--", "true"],
@@ -64,7 +65,7 @@ def test_every_command_with_json_has_a_schema():
     named = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
     shared = {"start": "power", "stop": "power", "restart": "power"}
     schemas = {file.stem for file in SCHEMAS.glob("*.json")}
-    assert {shared.get(name, name) for name in named} | {"quote-compare"} == schemas
+    assert {shared.get(name, name) for name in named} | {"quote-compare", "doctor-write-zone"} == schemas
 
 
 def test_a_schema_refuses_what_is_not_documented():
@@ -89,11 +90,17 @@ def test_no_command_needs_the_sdks_to_be_listed_in_the_run_time_requirements():
     assert "alibabacloud" not in runtime
 
 
-def test_a_terminal_sees_what_is_waited_for_and_for_how_long(operator: Operator):
+@pytest.mark.parametrize(
+    ("arguments", "seen"), [(["exec", "--yes", "--", "true"], "true"), (["status"], "asking the box")]
+)
+def test_a_terminal_sees_what_is_waited_for_and_for_how_long(operator: Operator, arguments: list[str], seen: str):
     """In a process of its own, with a terminal of its own: displays within displays are what breaks there."""
     operator.deploy()
+    report = boxes.report()
+    report["certificate"]["notAfter"] = "Nov 29 06:11:22 2099 GMT"
+    operator.region.run = lambda script: (json.dumps(report) if "END-OF-REPORT" in script else "", 0)
     near, far = pty.openpty()
-    command = [sys.executable, "-m", "ops", "exec", "--yes", "--", "true"]
+    command = [sys.executable, "-m", "ops", *arguments]
     environment = {
         **os.environ,
         "ALIBABA_CLOUD_ACCESS_KEY_ID": server.ACCESS_KEY,
@@ -105,7 +112,7 @@ def test_a_terminal_sees_what_is_waited_for_and_for_how_long(operator: Operator)
         shown = b"".join(iter(lambda: read(near), b"")).decode()
     os.close(near)
     assert running.returncode == 0, shown
-    assert "true: not yet delivered" in shown
+    assert f"{seen}: not yet delivered" in shown
     assert re.search(r"\d:\d\d:\d\d", shown)
 
 

@@ -1,7 +1,11 @@
 """`ops mirror`: what a box downloads ends up in a bucket that answers the same requests with the same bytes."""
 
 import json
+import socket
 from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import jsonschema
 import pytest
@@ -9,11 +13,14 @@ import requests
 import yaml
 
 from infra.box import box_spec
-from ops import artifacts, mirror_plan, registry, stack_settings
+from ops import artifacts, bucket, download, mirror, mirror_plan, registry, stack_settings
+from ops.cloud.client import Cloud, load
+from ops.cloud.errors import OpsError
 from ops.program import ROOT
 from ops.registry import Reference, model_reference
 from provisioning.spec import BoxSpec
-from tests.openapi import mirrors
+from tests.openapi import constants, mirrors
+from tests.openapi import operator as operators
 from tests.openapi.hub import DOCKER, INDEX, Hub
 from tests.openapi.operator import Operator
 from tests.openapi.oss import Oss
@@ -99,6 +106,14 @@ def test_the_base_of_a_modelfile_is_mirrored_and_the_modelfile_leads_there(opera
 
 
 @pytest.mark.usefixtures("hub")
+def test_what_the_box_makes_itself_is_not_looked_for_at_a_registry(operator: Operator, store: Oss):
+    brief = {"name": "brief:1", "modelfile": "FROM qwen3:8b\nSYSTEM Be brief."}
+    operator.write_stack(models=[brief, {"name": "briefer:1", "modelfile": "FROM brief:1\nSYSTEM Be briefer."}])
+    operator.run("mirror", mirrors.BUCKET, "--yes")
+    assert not any("brief" in key for key in store.objects)
+
+
+@pytest.mark.usefixtures("hub")
 def test_a_second_run_uploads_nothing(operator: Operator, store: Oss):
     operator.run("mirror", mirrors.BUCKET, "--yes")
     before = len(store.order)
@@ -144,6 +159,174 @@ def test_a_bucket_that_does_not_exist_is_told_before_anything_is_downloaded(oper
     assert "oss:GetBucketInfo: NoSuchBucket" in result.stderr
     assert "request id: 5C3D9175B6FC201293AD4890" in result.stderr
     assert hub.asked == []
+
+
+def layer(hub: Hub) -> str:
+    return next(path for path, content in hub.blobs.items() if content == mirrors.LAYER)
+
+
+def test_a_download_that_is_cut_goes_on_where_it_was(operator: Operator, hub: Hub, store: Oss):
+    path = layer(hub)
+    hub.cuts[path] = [150_000, 60_000]
+    assert operator.run("mirror", mirrors.BUCKET, "--yes").exit_code == 0
+    assert hub.offsets[path] == [0, 131_072, 131_072]  # whole pieces of 64 KiB
+    assert store.objects[path.removeprefix("/")].content == mirrors.LAYER
+
+
+def test_a_server_without_ranges_is_asked_for_all_of_it_again(operator: Operator, hub: Hub, store: Oss):
+    hub.ranges = False
+    hub.cuts[layer(hub)] = [150_000]
+    assert operator.run("mirror", mirrors.BUCKET, "--yes").exit_code == 0
+    assert store.objects[layer(hub).removeprefix("/")].content == mirrors.LAYER
+
+
+def test_a_busy_hub_is_asked_again_and_given_up_after_five_attempts(operator: Operator, hub: Hub, store: Oss):
+    hub.busy[layer(hub)] = [503, 429, 500]
+    assert operator.run("mirror", mirrors.BUCKET, "--yes").exit_code == 0
+    path = next(path for path, content in hub.blobs.items() if content == b"qwen3")
+    hub.busy[path] = [503] * 50
+    store.objects.clear()
+    result = operator.run("mirror", mirrors.BUCKET, "--yes")
+    assert result.exit_code == 1
+    assert "HTTP 503" in result.stderr
+    assert len(hub.offsets[path]) == 1 + download.ATTEMPTS
+
+
+@pytest.mark.usefixtures("hub")
+def test_ctrl_c_takes_the_uploaded_parts_back(operator: Operator, store: Oss, monkeypatch: pytest.MonkeyPatch):
+    interrupt_at_second_part(monkeypatch)
+    result = operator.run("mirror", mirrors.BUCKET, "--yes")
+    assert result.exit_code == 130
+    assert list(store.started) == store.aborted == ["upload-0"]
+
+
+@pytest.mark.usefixtures("hub")
+def test_parts_that_cannot_be_taken_back_are_told(operator: Operator, store: Oss, monkeypatch: pytest.MonkeyPatch):
+    interrupt_at_second_part(monkeypatch)
+    store.refused.add("DELETE")
+    result = operator.run("mirror", mirrors.BUCKET, "--yes")
+    assert result.exit_code == 130
+    assert (
+        "(upload upload-0) stay in the bucket and are billed: oss:AbortMultipartUpload: AccessDenied" in result.stderr
+    )
+
+
+def interrupt_at_second_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = load("alibabacloud_oss_v2").Client
+    real = client.upload_part
+
+    def upload(self: Any, request: Any) -> Any:
+        if request.part_number == 2:
+            raise KeyboardInterrupt
+        return real(self, request)
+
+    monkeypatch.setattr(client, "upload_part", upload)
+
+
+@pytest.mark.usefixtures("hub")
+def test_too_small_a_disk_is_told_before_anything_is_downloaded(
+    operator: Operator, store: Oss, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=1000))
+    result = operator.run("mirror", mirrors.BUCKET, "--yes")
+    assert result.exit_code == 1
+    assert "0.0 GB free" in result.stderr
+    assert "TMPDIR" in result.stderr
+    assert store.objects == {}
+
+
+def test_a_disk_that_fills_up_is_told_and_not_tried_again(hub: Hub):
+    url = f"http://127.0.0.1:{hub.port}/x"
+    hub.files["/x"] = mirrors.LAYER
+    with pytest.raises(OpsError, match="/dev/full: No space left on device\n    fix: free some space"):
+        download.fetch(download.of_url(url), Path("/dev/full"), "0" * 64, lambda *_: None)
+    assert len(hub.offsets["/x"]) == 1
+
+
+def test_how_far_it_is_is_told_in_bytes():
+    said: list[str] = []
+    told = mirror._telling(said.append, "2 of 9: v2/x")
+    told("downloaded", 1_200_000, 5_200_000_000)
+    told("uploaded", 3_000_000, None)
+    assert said == ["2 of 9: v2/x", "2 of 9: v2/x: 1 of 5,200 MB downloaded", "2 of 9: v2/x: 3 MB uploaded"]
+
+
+@pytest.mark.parametrize("name", ["Mirror", "a", "-mirror", "mirror.example.com", "x" * 64])
+def test_what_cannot_be_a_bucket_is_refused_at_once(operator: Operator, name: str):
+    result = operator.run("mirror", "--yes", "--", name)
+    assert result.exit_code == 2
+    assert f"'{name}' is no bucket's name" in result.stderr
+
+
+def test_no_credentials_are_told_before_the_bucket_is_asked(operator: Operator, monkeypatch: pytest.MonkeyPatch):
+    operators.sign_in(monkeypatch, None, None, None)
+    monkeypatch.setenv("HOME", str(operator.root))
+    result = operator.run("mirror", mirrors.BUCKET, "--yes")
+    assert result.exit_code == 2
+    assert result.stderr.count("fix:") == 1
+    assert "no credentials of Alibaba Cloud found" in result.stderr
+
+
+@pytest.mark.usefixtures("operator")
+@pytest.mark.parametrize("endpoint", ["oss-accelerate.aliyuncs.com", "oss-ap-southeast-1-internal.aliyuncs.com"])
+def test_a_bucket_is_part_of_the_host_at_addresses_of_the_cloud(
+    store: Oss, monkeypatch: pytest.MonkeyPatch, endpoint: str
+):
+    led_here(monkeypatch, f"{mirrors.BUCKET}.{endpoint}", endpoint)
+    monkeypatch.setenv("ALIBABA_CLOUD_ENDPOINT_OSS", f"http://{endpoint}:{store.port}")
+    bucket.Bucket(Cloud(constants.REGION), mirrors.BUCKET).require()
+
+
+@pytest.mark.usefixtures("operator")
+def test_another_domain_is_one_that_is_bound_to_the_bucket(store: Oss, monkeypatch: pytest.MonkeyPatch):
+    store.domain = "files.example.com"
+    led_here(monkeypatch, store.domain)
+    monkeypatch.setenv("ALIBABA_CLOUD_ENDPOINT_OSS", f"http://{store.domain}:{store.port}")
+    bucket.Bucket(Cloud(constants.REGION), mirrors.BUCKET).require()
+
+
+def led_here(monkeypatch: pytest.MonkeyPatch, *hosts: str) -> None:
+    real = socket.getaddrinfo
+
+    def look_up(host: str, *rest: Any, **options: Any) -> Any:
+        return real("127.0.0.1" if host in hosts else host, *rest, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+
+
+@pytest.mark.usefixtures("operator", "store")
+def test_a_field_that_the_sdks_request_does_not_have_is_refused_before_it_is_sent():
+    with pytest.raises(TypeError, match="PutObject takes no contnt_type"):
+        bucket.Bucket(Cloud(constants.REGION), mirrors.BUCKET)._ask("PutObject", key="x", contnt_type="y")
+
+
+@pytest.mark.usefixtures("hub")
+def test_all_that_oss_is_sent_is_in_the_sdks_request_models(
+    operator: Operator, store: Oss, monkeypatch: pytest.MonkeyPatch
+):
+    operator.run("mirror", mirrors.BUCKET, "--yes", "--public-read")
+    interrupt_at_second_part(monkeypatch)
+    store.objects.clear()
+    operator.run("mirror", mirrors.BUCKET, "--yes")
+    names = {
+        "PUT": ("PutObject", "UploadPart"),
+        "POST": ("InitiateMultipartUpload", "CompleteMultipartUpload"),
+        "GET": ("GetBucketInfo",),
+        "HEAD": ("HeadObject", "GetObjectMeta"),
+        "DELETE": ("AbortMultipartUpload",),
+    }
+    assert {method for method, _, _ in store.sent} == set(names)
+    http = {"host", "date", "user-agent", "accept-encoding", "connection", "content-length", "authorization", "accept"}
+    signed = {"x-oss-date", "x-oss-content-sha256", "x-oss-security-token", "content-md5", "content-type"}
+    operation = {"uploads", "bucketInfo", "objectMeta"}  # what tells the action, beside the method
+    for method, query, headers in store.sent:
+        known = {
+            str(field.get("rename", name)).lower()
+            for action in names[method]
+            for name, field in getattr(load("alibabacloud_oss_v2"), f"{action}Request")._attribute_map.items()
+        }
+        sent = {name.lower() for name in query.keys() - operation} | headers.keys() - http - signed
+        assert {name for name in sent if not name.startswith("x-oss-meta-")} <= known, method
 
 
 @pytest.mark.usefixtures("hub", "store")
@@ -197,7 +380,13 @@ def test_the_doctor_asks_every_address_of_a_box(hub: Hub):
     assert found["Open WebUI v0.11.4"].answers == (None,)
     assert found["model qwen3:8b"].answers == (None,)
     assert found["ACME directory"].answers == ("HTTP 404",)
-    assert [source.what for source in artifacts.unanswered(list(found.values()))] == ["ACME directory"]
+    facts = [(one.check, one.level, one.fact.split(":")[0]) for one in artifacts.findings(list(found.values()), "dev")]
+    assert facts == [
+        ("downloads", "warning", "Ollama 0.32.7"),
+        ("downloads", "warning", "Caddy 2.11.7"),
+        ("certificate", "warning", "ACME directory"),
+        ("downloads", "ok", "answer from here"),
+    ]
 
 
 def test_the_bucket_checks_signatures(store: Oss):

@@ -20,6 +20,8 @@ COMMANDS = {
     "logs": ["logs", "--unit", "open-webui"],
     "exec": ["exec", "--yes", "--", "nvidia-smi", "-L"],
     "stop": ["stop", "--yes"],
+    "start": ["start", "--yes"],
+    "restart": ["restart", "--yes"],
     "open": ["open"],
     "password": ["password", "--yes"],
     "models": ["models", "qwen3"],
@@ -51,6 +53,8 @@ def answering(script: str) -> tuple[str, int]:
 def test_the_picture_is_what_the_command_prints(operator: Operator, monkeypatch: pytest.MonkeyPatch, name: str):
     if name == "quote-spot":
         operator.write_stack(instance__spot={"maxHourlyPrice": 0.3}, dataDisk__snapshots={"hours": [3]})
+    if name == "start":
+        operator.region.status = "Stopped"
     if name in ("doctor", "write-zone"):
         operator.region.stock = {constants.ZONE: "WithoutStock", constants.OTHER_ZONE: "WithStock"}
         operator.region.tags = None

@@ -1,6 +1,7 @@
 """`ops quote` against the stand-in of the cloud."""
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -41,15 +42,53 @@ def test_discounts_are_the_clouds_own_words(operator: Operator):
     assert operator.document("quote")["discounts"] == ["Contract_10 percent off ECS"]
 
 
-def test_what_no_action_prices_is_named_and_not_guessed(operator: Operator):
-    operator.write_stack(dataDisk__snapshots={"hours": [3]}, publicAddress__charge="byBandwidth")
+def test_what_is_in_no_sum_is_named_and_not_guessed(operator: Operator):
+    operator.write_stack(dataDisk__snapshots={"hours": [3]})
+    unpriced = {entry["what"]: entry["why"] for entry in operator.document("quote")["unpriced"]}
+    assert unpriced == {
+        "elastic address, its own fee": (
+            'not charged while it is bound to an instance (help page "EIP billing FAQ"); otherwise 0.0045 USD per hour'
+        ),
+        "snapshots, per GiB and month": "no documented action prices them; they grow with what changes",
+    }
+
+
+def test_fixed_bandwidth_is_priced_by_the_day_as_billing_tells(operator: Operator):
+    operator.write_stack(publicAddress__charge="byBandwidth", publicAddress__bandwidthMbps=20)
     document = operator.document("quote")
-    assert [entry["what"] for entry in document["unpriced"]] == [
-        "elastic address, its own fee",
-        "bandwidth of 100 Mbit/s",
-        "snapshots, per GiB and month",
-    ]
+    line = lines(document)["bandwidth of 20 Mbit/s"]
+    assert (line["unit"], line["original"], line["price"]) == ("day", 7.0, 6.3)
+    assert line["perMonth"] == pytest.approx(6.3 * 730 / 24, abs=1e-4)
     assert "traffic to the internet" not in lines(document)
+    assert document["totals"]["perMonth"] == pytest.approx(sum(one["perMonth"] for one in document["lines"]), abs=1e-3)
+    assert [entry["what"] for entry in document["unpriced"]] == ["elastic address, its own fee"]
+
+
+@pytest.mark.parametrize(
+    ("charge", "what"), [("byTraffic", "elastic address, its own fee"), ("byBandwidth", "bandwidth of 100 Mbit/s")]
+)
+def test_an_address_that_billing_does_not_price_is_named_with_its_words(operator: Operator, charge: str, what: str):
+    operator.write_stack(publicAddress__charge=charge)
+    operator.api.faults["GetPayAsYouGoPrice"] = [constants.FORBIDDEN]
+    unpriced = {entry["what"]: entry["why"] for entry in operator.document("quote")["unpriced"]}
+    assert "bss:GetPayAsYouGoPrice: Forbidden.RAM" in unpriced[what]
+    operator.region.remove["GetPayAsYouGoPrice"] = ("Data", "ModuleDetails")
+    unpriced = {entry["what"]: entry["why"] for entry in operator.document("quote")["unpriced"]}
+    assert "GetPayAsYouGoPrice gave no price of" in unpriced[what]
+
+
+def test_a_price_in_another_currency_is_not_added(operator: Operator, monkeypatch: pytest.MonkeyPatch):
+    operator.write_stack(publicAddress__charge="byBandwidth")
+    real: Any = type(operator.region).GetPayAsYouGoPrice
+
+    def in_yuan(self: Any, given: Any) -> Any:
+        body = real(self, given)
+        return {**body, "Data": {**body["Data"], "Currency": "CNY"}}
+
+    monkeypatch.setattr(type(operator.region), "GetPayAsYouGoPrice", in_yuan)
+    document = operator.document("quote")
+    assert document["unpriced"][1]["why"] == "bss:GetPayAsYouGoPrice answers in CNY"
+    assert document["currency"] == "USD"
 
 
 @pytest.mark.parametrize(("months", "unit", "period"), [(6, "Month", "6"), (12, "Year", "1"), (36, "Year", "3")])
@@ -128,6 +167,13 @@ def test_types_too_small_for_a_model_are_left_out_with_the_reason(operator: Oper
     operator.write_stack(models=["llama3.3:70b"], instance__type="ecs.gn7e-c16g1.8xlarge")
     left_out = {entry["type"]: entry["why"] for entry in operator.document("quote", "--compare")["leftOut"]}
     assert left_out["ecs.gn7i-c8g1.2xlarge"] == "too little GPU memory for llama3.3:70b"
+
+
+def test_a_modelfiles_own_context_is_what_has_to_fit(operator: Operator):
+    long = {"name": "long:1", "modelfile": "FROM qwen3:8b\nPARAMETER num_ctx 131072"}
+    operator.write_stack(models=[long], instance__type="ecs.gn7e-c16g1.8xlarge", ollama={"contextLength": 4096})
+    left_out = {entry["type"]: entry["why"] for entry in operator.document("quote", "--compare")["leftOut"]}
+    assert left_out["ecs.gn6i-c4g1.xlarge"] == "too little GPU memory for long:1"
 
 
 def test_a_type_without_a_price_does_not_end_the_comparison(operator: Operator):

@@ -1,5 +1,10 @@
 """Each policy rule with what breaks it and what keeps it, and the exceptions that a stack may have."""
 
+import io
+import json
+import lzma
+import random
+import tarfile
 from dataclasses import replace
 from datetime import date
 
@@ -11,13 +16,17 @@ from ops.program import record_stack
 from policy import check, demands
 from policy.demands import DemandsError, load, parse
 from policy.model import UNKNOWN, Demands, Leave, Level, Money, Resource
-from policy.rules import RULES, tags
+from policy.rules import RULES, software, tags
+from provisioning import release_command
+from provisioning.bundle import Bundle
 
 TODAY = date(2026, 11, 24)
 GROUP_RULE = "alicloud:ecs/securityGroupRule:SecurityGroupRule"
 GROUP = "alicloud:ecs/securityGroup:SecurityGroup"
 INSTANCE = "alicloud:ecs/instance:Instance"
 DISK = "alicloud:ecs/ecsDisk:EcsDisk"
+ROLE = "alicloud:ram/role:Role"
+ATTACH = "alicloud:resourcemanager/policyAttachment:PolicyAttachment"
 ATTACHMENT = "alicloud:ecs/ecsAutoSnapshotPolicyAttachment:EcsAutoSnapshotPolicyAttachment"
 LABELS = {"project": "open-webui", "stack": "dev", "managed-by": "pulumi"}
 
@@ -42,9 +51,30 @@ def policy(action: str, resource: str) -> Resource:
     return made("alicloud:ram/policy:Policy", policyDocument=document(action, resource))
 
 
+def stating(statement: object, type_: str = "alicloud:ram/policy:Policy") -> Resource:
+    return made(type_, policyDocument=json.dumps({"Statement": statement}))
+
+
 def role(principal: str) -> Resource:
     text = f'{{"Statement": [{{"Action": "sts:AssumeRole", "Effect": "Allow", "Principal": {principal}}}]}}'
-    return made("alicloud:ram/role:Role", assumeRolePolicyDocument=text)
+    return made(ROLE, assumeRolePolicyDocument=text)
+
+
+def carried(**files: str) -> list[Resource]:
+    """The two commands of a release whose bundle has these files, as their texts are."""
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        filling = random.Random(1).randbytes(4000).hex()  # so that both commands get a part, as of a real bundle
+        for name, text in {**files, "filling": filling}.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(text)
+            tar.addfile(member, io.BytesIO(text.encode()))
+    built = Bundle(content=lzma.compress(archive.getvalue()), digest="0123456789abcdef", sizes=())
+    command = made("alicloud:ecs/command:Command")
+    return [
+        replace(command, urn=f"{command.urn}{index}", texts={"commandContent": text})
+        for index, text in enumerate(release_command.scripts("open-webui-dev", built))
+    ]
 
 
 def subscribed(**changes: object) -> Resource:
@@ -53,14 +83,31 @@ def subscribed(**changes: object) -> Resource:
     )
 
 
+READ = {"Effect": "Allow", "Action": "oos:GetSecretParameter"}
 SECRETS = "acs:oos:ap-southeast-1:*:secretparameter/open-webui-dev/admin-password"
 KEY = "LTAI" + "5tExampleExample"
+
+# Without these it is not known what a resource is about.
+CHOOSES = {"type", "policy", "principalType", "userData", "instanceChargeType"}
 
 # rule -> (each of these breaks it, each of these keeps it)
 CASES: dict[str, tuple[list[Resource], list[Resource]]] = {
     "group-names-its-ports": (
-        [opening("-1/-1", "10.0.0.0/8"), opening("1/65535", "10.0.0.1/32"), opening("443/443", ipProtocol="all")],
-        [opening("443/443"), opening("-1/-1", type="egress"), opening("-1/-1", policy="drop"), opening(UNKNOWN)],
+        [
+            opening("-1/-1", "10.0.0.0/8"),
+            opening("1/65535", "10.0.0.1/32"),
+            opening("1/65534", "10.0.0.1/32"),
+            opening("2000/3000", "10.0.0.1/32"),
+            opening("https", "10.0.0.1/32"),
+            opening("443/443", ipProtocol="all"),
+        ],
+        [
+            opening("443/443"),
+            opening("443", "10.0.0.0/8"),
+            opening("-1/-1", type="egress"),
+            opening("-1/-1", policy="drop"),
+            opening(UNKNOWN),
+        ],
     ),
     "no-public-shell": (
         [
@@ -70,6 +117,8 @@ CASES: dict[str, tuple[list[Resource], list[Resource]]] = {
             opening("22/22", None),
             opening("22/22", None, ipv6CidrIp="::/0"),
             opening("22/22", "128.0.0.0/1"),
+            opening("22/22", "anywhere"),
+            opening("ssh/ssh"),
             opening("-1/-1"),
         ],
         [opening("22/22", "203.0.113.0/24"), opening("443/443"), opening("22/22", None, sourceSecurityGroupId="sg-1")],
@@ -87,10 +136,13 @@ CASES: dict[str, tuple[list[Resource], list[Resource]]] = {
         [made(GROUP), made(GROUP, innerAccessPolicy="Accept")],
         [made(GROUP, innerAccessPolicy="Drop")],
     ),
-    "system-disk-encrypted": ([made(INSTANCE)], [made(INSTANCE, systemDiskEncrypted=True)]),
+    "system-disk-encrypted": (
+        [made(INSTANCE), made(INSTANCE, systemDiskEncrypted=False)],
+        [made(INSTANCE, systemDiskEncrypted=True)],
+    ),
     "data-disk-encrypted": (
         [made(DISK), made("alicloud:ecs/disk:Disk", encrypted=False), made(INSTANCE, dataDisks=[{"size": 20}])],
-        [made(DISK, encrypted=True), made(INSTANCE)],
+        [made(DISK, encrypted=True), made(INSTANCE), made(INSTANCE, dataDisks=[{"encrypted": True}])],
     ),
     "data-disk-own-key": ([made(DISK)], [made(DISK, kmsKeyId="key-1")]),
     "data-outlives-instance": (
@@ -98,6 +150,16 @@ CASES: dict[str, tuple[list[Resource], list[Resource]]] = {
         [made(DISK, deleteWithInstance=False)],
     ),
     "data-disk-protected": ([made(DISK)], [replace(made(DISK), protect=True)]),
+    "machine-in-the-open": (
+        [
+            made(INSTANCE, launchTemplateId="lt-1"),
+            made("alicloud:ecs/ecsInstanceSet:EcsInstanceSet"),
+            made("alicloud:ecs/ecsLaunchTemplate:EcsLaunchTemplate"),
+            made("alicloud:ecs/launchTemplate:LaunchTemplate"),
+            made("alicloud:ess/scalingConfiguration:ScalingConfiguration"),
+        ],
+        [made(INSTANCE)],
+    ),
     "metadata-needs-token": (
         [made(INSTANCE), made(INSTANCE, httpTokens="optional")],
         [made(INSTANCE, httpTokens="required")],
@@ -107,7 +169,16 @@ CASES: dict[str, tuple[list[Resource], list[Resource]]] = {
         [made(INSTANCE, internetMaxBandwidthOut=0)],
     ),
     "instance-in-vpc": ([made(INSTANCE)], [made(INSTANCE, vswitchId=UNKNOWN)]),
-    "no-login": ([made(INSTANCE, password="x"), made(INSTANCE, keyName="me")], [made(INSTANCE)]),
+    "no-login": (
+        [
+            made(INSTANCE, password="x"),
+            made(INSTANCE, keyName="me"),
+            made(INSTANCE, passwordInherit=True),
+            made("alicloud:ecs/ecsKeyPairAttachment:EcsKeyPairAttachment", keyPairName="me"),
+            made("alicloud:ecs/keyPairAttachment:KeyPairAttachment", keyName="me"),
+        ],
+        [made(INSTANCE), made(INSTANCE, passwordInherit=False)],
+    ),
     "protected-twice": (
         [made(INSTANCE, deletionProtection=True)],
         [replace(made(INSTANCE, deletionProtection=True), protect=True), made(INSTANCE, deletionProtection=False)],
@@ -119,10 +190,30 @@ CASES: dict[str, tuple[list[Resource], list[Resource]]] = {
             policy("oos:*", SECRETS),
             policy("oos:GetSecretParameter", "*"),
             policy("oos:GetSecretParameter", "acs:oos:ap-southeast-1:*:secretparameter/*"),
+            policy("oos:GetSecretParameter", "acs:oos:ap-southeast-1:*:secretparameter/**"),
+            policy("oos:GetSecretParameter", "acs:oos:ap-southeast-1:*:secretparameter/open-webui-*"),
+            policy("oos:GetSecretParameter", "acs:oos:ap-southeast-1:*:secretparameter/open-webui-dev/?dmin-password"),
+            policy("oos:GetSecretParameter?", SECRETS),
+            stating([{"Effect": "Allow", "NotAction": "ram:*", "Resource": SECRETS}]),
+            stating([{**READ, "NotResource": SECRETS}]),
+            stating([READ]),
+            stating({**READ, "Resource": "*"}),
+            stating([{**READ, "Resource": "*"}], "alicloud:resourcemanager/policy:Policy"),
+            made(
+                "alicloud:ram/policy:Policy",
+                statements=[{"effect": "Allow", "actions": ["oos:*"], "resources": [SECRETS]}],
+            ),
         ],
         [
             policy("oos:GetSecretParameter", SECRETS),
             policy("cms:PutCustomMetric", "*"),
+            policy("kms:GetSecretValue", "acs:kms:ap-southeast-1:*:secret/*/open-webui-dev/admin-password"),
+            stating({**READ, "Resource": SECRETS}),
+            stating([{"Effect": "Deny", "Action": "*", "Resource": "*"}]),
+            made(
+                "alicloud:ram/policy:Policy",
+                statements=[{"effect": "Allow", "actions": ["oos:GetSecretParameter"], "resources": [SECRETS]}],
+            ),
             made("alicloud:ram/policy:Policy", policyDocument=UNKNOWN),
         ],
     ),
@@ -132,17 +223,37 @@ CASES: dict[str, tuple[list[Resource], list[Resource]]] = {
                 "alicloud:ram/rolePolicyAttachment:RolePolicyAttachment",
                 policyType="System",
                 policyName="AliyunOOSFullAccess",
-            )
+            ),
+            made(ATTACH, policyType="System", policyName="AdministratorAccess", principalType="ServiceRole"),
         ],
         [made("alicloud:ram/rolePolicyAttachment:RolePolicyAttachment", policyType="Custom", policyName="mine")],
     ),
     "role-trusts-one-service": (
-        [role('{"RAM": ["acs:ram::1:root"]}'), role('{"Service": ["ecs.aliyuncs.com", "fc.aliyuncs.com"]}')],
-        [role('{"Service": ["ecs.aliyuncs.com"]}'), role('{"Service": "oos.aliyuncs.com"}')],
+        [
+            role('{"RAM": ["acs:ram::1:root"]}'),
+            role('{"Service": ["ecs.aliyuncs.com", "fc.aliyuncs.com"]}'),
+            role('{"Service": ["ecs.aliyuncs.com"], "RAM": ["acs:ram::1:root"]}'),
+            role('"*"'),
+            made(ROLE, services=["fc.aliyuncs.com"]),
+            made(ROLE, services=["ecs.aliyuncs.com"], ramUsers=["acs:ram::1:user/eve"]),
+            made(ROLE, document='{"Statement": {"Effect": "Allow", "Principal": {"RAM": "acs:ram::1:root"}}}'),
+        ],
+        [
+            role('{"Service": ["ecs.aliyuncs.com"]}'),
+            role('{"Service": "oos.aliyuncs.com"}'),
+            made(ROLE, services=["ecs.aliyuncs.com"]),
+        ],
     ),
     "no-long-lived-credentials": (
-        [made("alicloud:ram/accessKey:AccessKey"), made("alicloud:ram/user:User")],
-        [role('{"Service": "ecs.aliyuncs.com"}')],
+        [
+            made("alicloud:ram/accessKey:AccessKey"),
+            made("alicloud:ram/user:User"),
+            made(ATTACH, policyType="Custom", policyName="mine", principalType="IMSUser"),
+        ],
+        [
+            role('{"Service": "ecs.aliyuncs.com"}'),
+            made(ATTACH, policyType="Custom", policyName="mine", principalType="ServiceRole"),
+        ],
     ),
     "software-pinned": (
         [
@@ -150,17 +261,62 @@ CASES: dict[str, tuple[list[Resource], list[Resource]]] = {
             running("image: ollama/ollama:latest"),
             running("curl -fsSL https://ollama.com/install.sh | sh"),
             running("wget https://github.com/o/r/releases/latest/download/x"),
+            running("docker pull nginx:1.29"),
+            running("docker pull nginx"),
+            running("docker image pull --quiet nginx:1.29"),
+            running("true && sudo -E docker pull nginx"),
+            running('runcmd: ["docker pull nginx"]'),
+            running("docker run --rm \\\n  --network host \\\n  nginx:1.29 nginx -g 'daemon off;'"),
+            running("services:\n  web:\n    image: nginx:1.29  # the newest\n"),
+            running(
+                '{"image": "ghcr.io/open-webui/open-webui:main",\n"port": 80}'.replace(",", ",\n").replace("{", "")
+            ),
+            running("bash <(curl -fsSL https://ollama.com/install.sh)"),
+            running("source <(curl -fsSL https://ollama.com/install.sh)"),
+            running('sh -c "$(curl -fsSL https://ollama.com/install.sh)"'),
+            running('eval "$(wget -qO- https://ollama.com/install.sh)"'),
+            running("curl -fsSL https://ollama.com/install.sh | sudo -E bash -"),
+            running("curl -fsSL \\\n  https://ollama.com/install.sh \\\n  | sh"),
+            running("curl -fsSL https://ollama.com/install.sh | tee log | /bin/sh"),
+            running("curl -fsSL https://example.com/install.py | python3"),
         ],
-        [running("docker pull ghcr.io/open-webui/open-webui@sha256:0123"), running("the latest: release")],
+        [
+            running("docker pull ghcr.io/open-webui/open-webui@sha256:0123"),
+            running("docker run --rm -v /srv/data:/data ghcr.io/open-webui/open-webui@sha256:0123 /app/start.sh x/y"),
+            running("docker run --rm \\\n  ghcr.io/open-webui/open-webui@sha256:0123 \\\n  /app/start.sh"),
+            running('docker pull "$IMAGE"'),
+            running('{"modelfile": "FROM qwen3:8b\\nSYSTEM You explain docker run commands to beginners."}'),
+            running("    image: ghcr.io/open-webui/open-webui@sha256:0123"),
+            running("    image: str"),
+            running("curl -fsSo archive https://example.com/a-1.2.tar.gz\nsha256sum -c sums | sh"),
+            running("the latest: release"),
+        ],
     ),
     "no-secret-in-user-data": (
-        [running(f"key={KEY}"), running("-----BEGIN RSA PRIVATE KEY-----"), running('password: "correct-horse"')],
-        [running('password = "${PASSWORD}"'), running("LTAI")],
+        [
+            running(f"key={KEY}"),
+            running("-----BEGIN RSA PRIVATE KEY-----"),
+            running('password: "correct-horse"'),
+            running("export WEBUI_SECRET_KEY=correct-horse"),
+            running("docker run -e OPENAI_API_KEY=sk-correct-horse x@sha256:0"),
+            running('{"OPENAI_API_KEY": "sk-correct-horse"}'),
+            running("admin_password: c0rrect-horse"),
+        ],
+        [
+            running('password = "${PASSWORD}"'),
+            running("SECRET_KEY=$(cat /srv/secret-key)"),
+            running("WEBUI_SECRET_KEY=$KEY"),
+            running("    password: SecretStr"),
+            running('{"admin_password": "open-webui-dev/admin-password"}'),
+            running("LTAI"),
+        ],
     ),
     "parts-as-you-go": (
         [
             made("alicloud:ecs/eipAddress:EipAddress", paymentType="Subscription"),
             made(DISK, paymentType="Subscription"),
+            made("alicloud:ecs/disk:Disk", paymentType="Subscription"),
+            made("alicloud:ecs/eip:Eip", instanceChargeType="PrePaid"),
         ],
         [made("alicloud:ecs/eipAddress:EipAddress", paymentType="PayAsYouGo"), made(DISK)],
     ),
@@ -194,10 +350,54 @@ def test_what_keeps_a_rule_is_not(rule, resource):
     assert rule not in broken(resource)
 
 
+@pytest.mark.parametrize(
+    ("rule", "resource"),
+    [
+        (rule, replace(good, inputs={**good.inputs, key: UNKNOWN}))
+        for rule, (_, goods) in CASES.items()
+        for good in goods
+        for key in good.inputs
+        if key not in CHOOSES
+    ],
+)
+def test_a_value_that_only_the_update_will_know_breaks_nothing(rule, resource):
+    assert rule not in broken(resource)
+
+
+def test_what_a_rule_says_is_a_sentence_about_the_resource():
+    """It is shown behind the resource's name, or behind "the stack"."""
+    limit, leave = Money(amount=1, currency="CNY"), Leave(rule="no-login", resource=None, reason="-", until=TODAY)
+    asked = Demands(monthly_limit=limit, allow=(leave,))
+    cost, tomorrow = Money(amount=2, currency="CNY"), date(2026, 11, 25)
+    bad = [one for bads, _ in CASES.values() for one in bads]
+    bad += [made(DISK), *carried(**{"run.sh": "docker pull nginx:1.29\n# " + "padding " * 99})]
+    found = check(bad, "dev", asked=asked, today=tomorrow, monthly_cost=cost)
+    verbs = {"allows", "attaches", "carries", "costs", "gives", "has", "holds", "is", "lacks", "lets", "may", "opens"}
+    verbs |= {"stays", "takes"}
+    assert {finding.rule for finding in found} == {rule.id for rule in RULES}
+    assert {finding.message.split()[0] for finding in found} <= verbs
+
+
 def test_a_disk_without_a_snapshot_policy_is_found_and_one_with_it_is_not():
     disk = made(DISK)
     assert "data-disk-snapshots" in broken(disk)
     assert "data-disk-snapshots" not in broken(disk, replace(made(ATTACHMENT), depends_on=(disk.urn,)))
+
+
+@pytest.mark.parametrize("text", ["docker pull nginx:1.29\n", "export WEBUI_SECRET_KEY=correct-horse\n"])
+def test_what_two_release_commands_carry_in_halves_is_looked_into(text):
+    first, second = carried(**{"run.sh": text + "# " + "padding " * 99})
+    assert "release-like-user-data" in broken(first, second)
+    assert "release-like-user-data" in broken(second, first)
+    assert "release-like-user-data" not in broken(first)
+    assert "release-like-user-data" not in broken(*carried(**{"run.sh": "true\n# " + "padding " * 99}))
+
+
+def test_the_halves_of_the_real_release_are_put_together():
+    """To mend it when provisioning/release_command.py changes: the two patterns in policy/rules/software.py"""
+    resources = [policies._declared(one) for one in record_stack("dev").recording.resources if one.custom]
+    found = {path: text for _, path, text in software._released(resources)}
+    assert '"qwen3:8b"' in found["box.json"]
 
 
 def test_a_monthly_limit_counts_where_a_price_is_known():
@@ -260,6 +460,7 @@ def test_an_allowed_finding_is_told_with_its_reason_and_stops_nothing():
     ("allow", "words"),
     [
         ({"rule": "no-such", "reason": "because we say so", "until": TODAY}, "no such rule"),
+        ({"rule": "exceptions-current", "reason": "because we say so", "until": TODAY}, "may be passed is none"),
         ({"rule": "no-login", "reason": "short", "until": TODAY}, "at least 10 characters"),
         ({"rule": "no-login", "reason": "because we say so"}, "until"),
         ({"rule": "no-login", "reason": "because we say so", "until": TODAY, "ever": 1}, "Extra inputs"),
@@ -277,7 +478,12 @@ def test_the_committed_file_is_read_and_a_stack_that_it_does_not_name_has_no_exc
 
 
 def test_every_rule_is_tried_both_ways():
-    elsewhere = {"data-disk-snapshots", "within-monthly-limit", "exceptions-current"}  # each has a test above
+    elsewhere = {  # each has a test above
+        "data-disk-snapshots",
+        "release-like-user-data",
+        "within-monthly-limit",
+        "exceptions-current",
+    }
     assert {rule.id for rule in RULES} == CASES.keys() | elsewhere
     assert all(bads and goods for bads, goods in CASES.values())
     assert len({rule.id for rule in RULES}) == len(RULES)

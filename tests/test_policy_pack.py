@@ -1,5 +1,6 @@
 """The CrossGuard pack as the engine drives it: a process of its own, spoken to over gRPC."""
 
+import base64
 import json
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from ops.program import ROOT, record_stack
 from ops.recording import Resource
 from ops.values import Secret, Unknown
 from policy.rules import RULES
+from tests.test_policy import carried
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +99,19 @@ def test_rules_about_the_whole_stack_run_at_its_end(pack, dev):
     prod = [resource for resource in record_stack("prod").recording.resources if resource.custom]
     assert "data-disk-snapshots" in broken(pack.AnalyzeStack(stack_request(list(dev.values()))))
     assert "data-disk-snapshots" not in broken(pack.AnalyzeStack(stack_request(prod)))
+
+
+def test_the_halves_of_a_release_are_put_together_at_the_end(pack, dev):
+    """Under the engine user-data stays as it first was: what comes later comes in two commands alone."""
+    request = stack_request(list(dev.values()))
+    assert "release-like-user-data" not in broken(pack.AnalyzeStack(request))
+    halves = [one for one in request.resources if one.type == "alicloud:ecs/command:Command"]
+    for half, other in zip(halves, carried(**{"run.sh": "docker pull nginx:1.29\n# " + "padding " * 99}), strict=True):
+        content = base64.b64encode(other.texts["commandContent"].encode()).decode()
+        half.properties.update({"commandContent": content})
+    (found,) = pack.AnalyzeStack(request).diagnostics[-1:]
+    assert found.policyName == "release-like-user-data"
+    assert "docker pull nginx:1.29` in run.sh" in found.message
 
 
 def test_a_stacks_required_tags_are_asked_for_by_the_name_in_its_urn(pack, dev):

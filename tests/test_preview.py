@@ -77,6 +77,15 @@ def test_the_box_names_what_runs_where_it_fits_and_what_is_downloaded(dev):
     assert box["downloads"]["complete"] is True
 
 
+def test_a_modelfiles_own_context_is_the_one_that_is_judged(tmp_path):
+    root = copy_program(tmp_path / "program")
+    file = root / "Pulumi.dev.yaml"
+    house = '{ name: house, modelfile: "FROM qwen3:4b\\nPARAMETER num_ctx 2048" }'
+    file.write_text(file.read_text().replace("[qwen3:8b]", f"[qwen3:8b, {house}]"))
+    first, own, _ = document(record_stack("dev", root=root))["box"]["models"]
+    assert (first["contextLength"], own["contextLength"]) == (32768, 2048)
+
+
 def git(root, *arguments):
     identity = ("-c", "user.name=test", "-c", "user.email=test@example.com", "-c", "commit.gpgsign=false")
     subprocess.run(["git", *identity, *arguments], cwd=root, check=True, capture_output=True)
@@ -125,7 +134,7 @@ def test_a_stack_that_the_revision_does_not_have_is_wholly_new(repository, monke
 
 
 def test_a_revision_that_git_does_not_know_is_named(capsys):
-    assert run("dev", "no-such-branch", as_json=False) == 1
+    assert run("dev", "no-such-branch", as_json=False) == 2
     assert "git knows no revision 'no-such-branch'" in capsys.readouterr().err
 
 
@@ -133,8 +142,53 @@ def test_a_revision_that_refuses_its_own_stack_says_why(repository):
     file = repository / "Pulumi.prod.yaml"
     file.write_text(file.read_text().replace("keepDays: 30", "keepDays: 0"))
     git(repository, "commit", "--quiet", "--all", "-m", "broken")
-    with pytest.raises(against.RevisionError, match=r"(?s)HEAD does not preview stack 'prod'.*keepDays"):
+    with pytest.raises(against.RefusedError, match=r"(?s)HEAD refuses its own stack 'prod'.*keepDays"):
         against.document_of("HEAD", "prod", repository)
+
+
+def test_a_request_that_mends_a_broken_stack_file_is_shown_as_a_whole_beside_the_old_reason(monkeypatch, capsys):
+    def refuse(_revision, _stack):
+        raise against.RefusedError("main refuses its own stack 'dev':\nkeepDays")
+
+    monkeypatch.setattr("ops.preview.document_of", refuse)
+    assert run("dev", "main", as_json=False) == 0
+    printed = capsys.readouterr()
+    assert "keepDays" in printed.err
+    assert "box-instance" in printed.out
+
+
+def test_a_revision_whose_program_breaks_is_named(repository):
+    file = repository / "infra" / "firewall.py"
+    original = file.read_text()
+    file.write_text(f"{original}\nraise ZeroDivisionError\n")
+    git(repository, "commit", "--quiet", "--all", "-m", "broken program")
+    with pytest.raises(against.RevisionError, match=r"(?s)HEAD does not preview stack 'dev'.*ZeroDivisionError"):
+        against.document_of("HEAD", "dev", repository)
+    file.write_text(original)
+    git(repository, "commit", "--quiet", "--all", "-m", "mended")
+
+
+def test_another_zone_or_range_of_ones_own_network_is_told_as_a_new_instance(repository, dev):
+    file = repository / "Pulumi.dev.yaml"
+    original = file.read_text()
+    file.write_text(original + "  open-webui:network: { vpcCidr: 10.20.0.0/16, vswitchCidr: 10.20.2.0/24 }\n")
+    git(repository, "commit", "--quiet", "--all", "-m", "another range")
+    before = against.document_of("HEAD", "dev", repository)
+    assert before is not None
+    found = {one.name: one.kind for one in compare(before, dev).changed}
+    assert {found[name] for name in ("network-vswitch", "box-instance", "box-data-disk", "public-association")} == {
+        Kind.REPLACE
+    }
+    assert not {"data-disk", "public-address", "firewall-group"} & found.keys()
+    file.write_text(original)
+    git(repository, "commit", "--quiet", "--all", "-m", "the range as it was")
+
+
+def test_credentials_without_the_sdks_are_told_how_to_get_them(monkeypatch, capsys):
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
+    monkeypatch.setenv("ALIBABA_CLOUD_ACCESS_KEY_ID", "LTAI-example")
+    assert run("dev", None, as_json=False) == 0
+    assert "`make venv` installs them" in capsys.readouterr().out
 
 
 def test_a_comparison_reads_well_for_people_and_machines(dev, monkeypatch, capsys):

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -52,6 +53,60 @@ def test_no_action_holds_a_wildcard():
     assert [action for action in granted if "*" in action] == []
 
 
+# Facts about the provider (terraform-provider-alicloud 81c43b6, read action by action), section "RAM actions".
+PROVIDER_CALLS = """
+vpc: CreateVpc DescribeVpcAttribute DescribeRouteTableList ModifyVpcAttribute DeleteVpc CreateVSwitch
+    DescribeVSwitchAttributes ModifyVSwitchAttribute DeleteVSwitch TagResources UnTagResources AllocateEipAddress
+    DescribeEipAddresses DescribeHighDefinitionMonitorLogAttribute ModifyEipAddressAttribute DeletionProtection
+    ReleaseEipAddress AssociateEipAddress UnassociateEipAddress
+ecs: CreateSecurityGroup DescribeSecurityGroups DescribeSecurityGroupAttribute ModifySecurityGroupAttribute
+    ModifySecurityGroupPolicy DeleteSecurityGroup AuthorizeSecurityGroup AuthorizeSecurityGroupEgress
+    ModifySecurityGroupRule ModifySecurityGroupEgressRule RevokeSecurityGroup RevokeSecurityGroupEgress RunInstances
+    ModifyInstanceMetadataOptions DescribeInstances DescribeInstanceAttribute DescribeDisks DescribeUserData
+    DescribeInstanceRamRole DescribeNetworkInterfaces DescribeInstanceMaintenanceAttributes
+    DescribeInstanceAttachmentAttributes DescribeInstanceAutoRenewAttribute ModifyInstanceAttribute StopInstance
+    StartInstance RebootInstance ModifyInstanceSpec ModifyPrepayInstanceSpec ModifyInstanceVpcAttribute
+    ModifyInstanceNetworkSpec ModifyInstanceChargeType ModifyInstanceAutoReleaseTime ModifyInstanceAutoRenewAttribute
+    ReplaceSystemDisk ResizeDisk ModifyDiskSpec ModifyDiskAttribute JoinSecurityGroup LeaveSecurityGroup AttachKeyPair
+    DetachKeyPair DescribeAvailableResource DeleteInstance TagResources UntagResources CreateDisk AttachDisk DetachDisk
+    DeleteDisk ModifyDiskChargeType CreateKeyPair ImportKeyPair DescribeKeyPairs DeleteKeyPairs AttachInstanceRamRole
+    DetachInstanceRamRole CreateCommand DescribeCommands DeleteCommand InvokeCommand DescribeInvocations StopInvocation
+    CreateAutoSnapshotPolicy DescribeAutoSnapshotPolicyEx ModifyAutoSnapshotPolicyEx DeleteAutoSnapshotPolicy
+    ApplyAutoSnapshotPolicy CancelAutoSnapshotPolicy DescribeImages DescribeInstanceTypes
+    DescribeImageSupportInstanceTypes DescribeZones DescribePrice
+ram: CreateRole GetRole UpdateRole DeleteRole ListTagResources CreatePolicy GetPolicy CreatePolicyVersion
+    UpdatePolicyDescription DeletePolicy ListEntitiesForPolicy ListPolicyVersions DeletePolicyVersion AttachPolicyToRole
+    ListPoliciesForRole DetachPolicyFromRole PassRole
+cms: PutResourceMetricRule DescribeMetricRuleList PutMetricRuleTargets DescribeMetricRuleTargets EnableMetricRules
+    DisableMetricRules DeleteMetricRules PutContact DescribeContactList DeleteContact PutContactGroup
+    DescribeContactGroupList DeleteContactGroup
+bssapi: GetPayAsYouGoPrice
+bss: DescribePrice
+"""
+
+
+def test_what_the_provider_calls_is_granted_or_has_a_reason_not_to_be():
+    services = re.findall(r"(\w+):((?:\s+[A-Z]\w+)+)", PROVIDER_CALLS)
+    called = {f"{service}:{action}" for service, names in services for action in names.split()}
+    together = [*documents()["deployer.json"], *documents()["previewer.json"]]
+    granted = {action for statement in together for action in statement["Action"]}
+    never = {action for names in actions.NEVER for action in names.split()}
+    assert len(called) > 100
+    assert called - granted == never
+    assert all(actions.NEVER.values())
+
+
+def test_what_a_runbook_types_is_granted_to_the_operator_or_the_deployer():
+    typed = {
+        ":".join(found)
+        for page in ROOT.glob("docs/**/*.md")
+        for found in re.findall(r"aliyun (\w+) ([A-Z]\w+)", page.read_text())
+    }
+    granted = {action for statements in documents().values() for one in statements for action in one["Action"]}
+    assert {"ecs:CreateSnapshot", "ecs:DeleteSnapshot", "cms:PutMonitoringConfig"} <= typed
+    assert typed - granted == set()
+
+
 def test_the_previewer_only_looks():
     looking = ("Describe", "Get", "List", "Query")
     for statement in documents()["previewer.json"]:
@@ -69,8 +124,13 @@ def test_what_can_be_narrowed_by_tag_is_changed_by_tag_only():
     changing = {action for row in actions.TABLE if row.scope is Scope.TAGGED for action in row.change.split()}
     for name in ("deployer.json", "operator.json"):
         for statement in documents()[name]:
-            if changing & set(statement["Action"]) and not statement["Resource"][0].endswith(":command/*"):
+            if changing & set(statement["Action"]) and statement["Resource"] == ["*"]:
                 assert statement["Condition"] == {"StringEquals": {"acs:ResourceTag/project": "open-webui"}}
+
+
+def test_a_command_is_made_as_a_command_only():
+    (making,) = [one for one in documents()["deployer.json"] if "ecs:CreateCommand" in one["Action"]]
+    assert making["Resource"] == ["acs:ecs:*:*:command/*"]
 
 
 def test_roles_policies_and_secrets_are_reached_by_name_only():

@@ -12,6 +12,7 @@ from tests import boxes
 
 def args(**changes):
     given = {
+        "stack": "dev",
         "physical_name": "open-webui-dev",
         "instance_id": "i-1",
         "revision": ("image-1", "ecs.gn7i-c8g1.2xlarge", "d-1", "203.0.113.10"),
@@ -51,6 +52,11 @@ def test_a_failed_run_is_made_anew_and_a_forgotten_one_is_let_go(made, name):
     options = made()[f"{name}-run"].options
     assert list(options.replace_on_changes) == ["#initerror"]
     assert options.retain_on_delete
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_a_command_that_was_made_by_half_is_made_anew(made, name):
+    assert list(made()[name].options.replace_on_changes) == ["#initerror"]
 
 
 @pytest.mark.parametrize("name", RUNS)
@@ -98,7 +104,7 @@ def failure(*errors, operation="create"):
 )
 def test_an_agent_that_is_late_is_asked_again_as_long_as_that_can_help(seen, again, monkeypatch):
     monkeypatch.setattr(release, "AGENT_S", 0)
-    told = []
+    told: list[str] = []
     monkeypatch.setattr(pulumi.log, "warn", told.append)
     assert asyncio.run(release.agent_may_come(seen)) is again
     assert bool(told) == ("update" in seen.errors[0])

@@ -5,6 +5,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from owbox import units
+from owbox.base import StepError
 
 from provisioning import bundle, release_command
 from tests.boxes import SPEC
@@ -29,10 +31,16 @@ def test_a_command_is_a_clean_shell_script(name, tmp_path: Path):
 @pytest.fixture
 def machine(tmp_path: Path):
     """Runs a command with the machine's directories below tmp_path; `systemd-run` writes down what it is given."""
-    fake = tmp_path / "bin/systemd-run"
-    fake.parent.mkdir()
-    fake.write_text(f'#!/bin/sh\necho "$@" >{tmp_path}/ran\nexit 7\n')
-    fake.chmod(0o755)
+    (tmp_path / "bin").mkdir()
+    for name, does in (
+        ("systemd-run", f'echo "$@" >{tmp_path}/ran; exit 7'),
+        (
+            "journalctl",
+            f'case "$*" in *"$(sed "s/.*--unit=//; s/ .*//" {tmp_path}/ran)"*) echo said on the way ;; esac',
+        ),
+    ):
+        (tmp_path / "bin" / name).write_text(f"#!/bin/sh\n{does}\n")
+        (tmp_path / "bin" / name).chmod(0o755)
     (tmp_path / "opt/open-webui-box/releases").mkdir(parents=True)
 
     def run(name: str) -> subprocess.CompletedProcess[str]:
@@ -59,6 +67,20 @@ def test_a_release_that_a_reboot_stops_has_failed(machine, tmp_path):
     machine("carry")
     machine("release")
     assert "--service-type=oneshot" in (tmp_path / "ran").read_text().split()
+
+
+def test_what_a_release_says_is_in_the_boxs_journal_and_in_the_commands_output(machine, tmp_path):
+    machine("carry")
+    assert machine("release").stdout == "said on the way\n"
+    assert "--unit=owbox-release-" in (tmp_path / "ran").read_text()
+    assert "--pipe" not in (tmp_path / "ran").read_text()
+
+
+def test_the_exit_status_names_the_step_that_gave_up():
+    for status, step in release_command.STEPS.items():
+        assert units.exit_status(units.UnitError(f"owbox-{step}", "why")) == status
+    assert units.exit_status(StepError("another release is under way")) == 1
+    assert set(release_command.STEPS.values()) == {*units.STEPS, *units.SERVICES, "ready"}
 
 
 def test_a_second_half_alone_says_what_is_missing(machine):

@@ -2,6 +2,8 @@
 
 import base64
 import json
+import os
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -433,6 +435,20 @@ class TestConfig:
     def test_a_value_encrypted_for_another_state_is_refused_by_name(self, project: Path) -> None:
         with pytest.raises(EngineError, match="world:key is encrypted for another state"):
             self.engine(project).preview()
+
+    def test_the_lock_of_a_process_that_is_gone_is_dropped_and_that_of_another_is_not(self, project: Path) -> None:
+        made = self.engine(project, program=lambda: None, secret_config={"world:key": "x"})
+        made.up()
+        lock = made.state_dir / ".pulumi/locks/organization/world/test/0d6a.json"
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        who = {"username": "root", "hostname": "here", "timestamp": "2026-11-27T00:00:00Z"}
+        lock.write_text(json.dumps({"pid": os.getpid(), **who}))
+        with pytest.raises(EngineError, match="locked"):
+            made.up()
+        ended = subprocess.Popen(["true"])
+        ended.wait()
+        lock.write_text(json.dumps({"pid": ended.pid, **who}))
+        made.up()
 
 
 class TestTheCli:

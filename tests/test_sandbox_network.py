@@ -7,9 +7,10 @@ import pytest
 
 from sandbox import disks
 from sandbox.hardware import HardwareError, IngressRule, MachineSpec
+from sandbox.lifecycle import refuse_other_parts
 from sandbox.machine import nspawn_command
 from sandbox.network import SLOTS, Ranges, rules, validate_ingress
-from sandbox.state import Address, Machine, RegionRecord, Release, Sources, Store
+from sandbox.state import Address, Machine, RegionRecord, Release, Sources, Store, write
 
 INSTANCE = "i-t4n00000000000000001"
 
@@ -103,18 +104,32 @@ def test_a_rule_that_nobody_could_enforce_is_refused_by_name(rule: IngressRule) 
         validate_ingress([rule])
 
 
-def test_a_machine_gets_one_capability_more_than_a_container_and_every_attached_disk(tmp_path: Path) -> None:
-    release = Release(path=tmp_path, version="1")
+def record(directory: Path) -> RegionRecord:
+    release = Release(path=directory, version="1")
     sources = Sources(
-        root=tmp_path,
-        apt_archives=tmp_path,
+        root=directory,
+        apt_archives=directory,
         ollama=release,
         caddy=release,
-        registry_storage=tmp_path,
-        registry=tmp_path,
-        pebble=tmp_path,
+        registry_storage=directory,
+        registry=directory,
+        pebble=directory,
     )
-    region = RegionRecord(name="dev", index=0, sources=sources)
+    return RegionRecord(name="dev", index=0, sources=sources)
+
+
+def test_a_sandbox_made_of_other_parts_is_refused_with_what_differs_and_what_to_do(tmp_path: Path) -> None:
+    store, region = Store(tmp_path), record(tmp_path)
+    refuse_other_parts(store, region)  # a new one
+    write(store.region, region)
+    refuse_other_parts(store, region)
+    newer = region.sources.model_copy(update={"ollama": Release(path=tmp_path, version="2"), "pebble": tmp_path / "p"})
+    with pytest.raises(HardwareError, match=r"\(ollama, pebble\).*ops sandbox down --name dev"):
+        refuse_other_parts(store, region.model_copy(update={"sources": newer}))
+
+
+def test_a_machine_gets_one_capability_more_than_a_container_and_every_attached_disk(tmp_path: Path) -> None:
+    region = record(tmp_path)
     command = nspawn_command(Store(tmp_path), region, machine(), [Path("/dev/loop3")])
     assert command[:2] == ["nsenter", f"--net=/run/netns/owsb-dev-{INSTANCE}"]
     # With all capabilities, a machine can set the clock of the host.

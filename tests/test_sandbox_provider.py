@@ -425,12 +425,26 @@ def test_disk_address_role_and_secret_reach_the_hardware(machines: Region, hardw
     assert "oos:Get*" in attached[2]
 
 
-def test_a_disk_is_born_of_a_snapshot_file(machines: Region, hardware: RecordingHardware, tmp_path: Path) -> None:
-    source = tmp_path / "snapshots" / "s-kept.img"
-    source.parent.mkdir()
-    source.write_bytes(b"data")
-    disk = machines.disk(snapshotId="s-kept")
-    assert hardware.calls == [("create_disk", disk, 200, source)]
+def test_a_disk_is_born_of_a_snapshot_of_another(machines: Region, hardware: RecordingHardware) -> None:
+    first = machines.disk()
+    snapshot = storage.take_snapshot(machines.cloud, first)
+    assert snapshot.startswith("s-t4n")
+    machines.delete(storage.DISK, first)  # a snapshot outlives its disk
+    second = machines.disk(snapshotId=snapshot, zoneId="ap-southeast-1a")
+    assert hardware.calls[-1] == ("create_disk", second, 200, storage.snapshot_file(machines.cloud, snapshot))
+
+
+def test_a_snapshot_that_could_not_be_taken_is_none(machines: Region, hardware: RecordingHardware) -> None:
+    hardware.broken.add("snapshot_disk")
+    disk = machines.disk()
+    for id_ in (disk, "d-none"):
+        with pytest.raises(CloudError):
+            storage.take_snapshot(machines.cloud, id_)
+    assert not list(machines.cloud.directory.glob("snapshots/*.img"))
+
+
+def test_a_disk_of_a_region_without_machines_is_born_of_a_snapshot_too(region: Region) -> None:
+    assert region.disk(snapshotId=storage.take_snapshot(region.cloud, region.disk()))
 
 
 def test_what_the_hardware_cannot_make_is_not_recorded(machines: Region, hardware: RecordingHardware) -> None:
@@ -475,7 +489,10 @@ def test_a_command_that_fails_leaves_a_half_made_invocation_and_its_output(tmp_p
     assert failure.value.reason == "Failed to reach target status. Last status: Failed."
     assert failure.value.outputs["status"] == "Failed"
     assert "exit status 3\nno GPU" in said[0]
-    assert [path.read_text() for path in (tmp_path / "invocations").iterdir()] == ["no GPU"]
+    assert [path.read_text() for path in (tmp_path / "invocations").glob("*.log")] == ["no GPU"]
+    [run] = operations.get_invocations(region.cloud, {"commandId": failure.value.outputs["commandId"]})["invocations"]
+    assert (run["invocationStatus"], run["invokeInstances"][0]["exitCode"]) == ("Failed", 3)
+    assert run["invokeInstances"][0]["output"] == ""  # as from the real data source
 
 
 def test_a_command_needs_a_running_instance(region: Region) -> None:

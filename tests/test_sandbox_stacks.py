@@ -177,6 +177,84 @@ def test_after_all_of_them_nothing_differs(dev: Dev) -> None:
     assert set(dev.stack.preview()) == {"same"}
 
 
+MOVED = ("box-instance", "box-data-disk", "box-role", "public-association", "network-vswitch")
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Iterator[Dev]:
+    with driven(tmp_path, stack="dev") as stack:
+        stack.up()
+        yield Dev(stack)
+
+
+def order(dev: Dev, *actions: str) -> list[str]:
+    return [action for action in dev.stack.calls() if action in actions]
+
+
+def test_another_zone_makes_the_instance_anew_on_a_copy_of_the_data_and_keeps_the_address(fresh: Dev) -> None:
+    before = fresh.lasting()
+    snapshot = storage.snapshot_file(fresh.stack.cloud, "s-leave-zone")
+    snapshot.parent.mkdir()
+    snapshot.touch()
+    steps = fresh.change(
+        instance={**INSTANCE, "zone": "ap-southeast-1a"}, dataDisk={"snapshotId": "s-leave-zone", "sizeGib": 200}
+    )
+    after = fresh.lasting()
+    assert {name: steps[name] for name in MOVED} == dict.fromkeys(MOVED, REPLACED_DELETED_FIRST)
+    assert steps["data-disk"][0] == "create-replacement"  # the copy is there before the old disk goes
+    (machine,) = fresh.stack.held(network.INSTANCE).values()
+    (vswitch,) = fresh.stack.held(network.VSWITCH).values()
+    assert machine["availabilityZone"] == vswitch["zoneId"] == "ap-southeast-1a"
+    assert [held["snapshotId"] for held in fresh.stack.held(storage.DISK).values()] == ["s-leave-zone"]
+    assert order(fresh, "DeleteInstance", "DeleteVSwitch", "CreateVSwitch", "RunInstances") == [
+        "DeleteInstance",
+        "DeleteVSwitch",
+        "CreateVSwitch",
+        "RunInstances",
+    ]
+    assert after[address.EIP] == before[address.EIP]
+    assert after[storage.DISK] != before[storage.DISK]
+    assert set(fresh.stack.up()) == {"same"}
+
+
+def test_another_range_of_the_own_network_makes_the_instance_anew_and_keeps_disk_and_address(fresh: Dev) -> None:
+    before = fresh.lasting()
+    steps = fresh.change(network={"vpcCidr": "10.20.0.0/16", "vswitchCidr": "10.20.2.0/24"})
+    after = fresh.lasting()
+    assert {name: steps[name] for name in MOVED} == dict.fromkeys(MOVED, REPLACED_DELETED_FIRST)
+    assert after.pop(network.INSTANCE) != before.pop(network.INSTANCE)
+    assert after == before
+    assert set(fresh.stack.up()) == {"same"}
+
+
+def test_a_subscription_without_renewal_is_bought_once(tmp_path: Path) -> None:
+    with driven(tmp_path, stack="dev") as stack:
+        stack.engine = reconfigured(stack.engine, billing={"mode": "subscription", "months": 1})
+        stack.up()
+        assert set(stack.up()) == {"same"}
+        assert set(stack.refresh()) == {"same"}
+        stack.engine = reconfigured(stack.engine, billing={"mode": "subscription", "months": 1, "autoRenew": True})
+        stack.up()
+        assert stack.steps == {"box-instance": ["update"]}
+        assert set(stack.up()) == {"same"}
+        assert set(stack.destroy()) == {"delete"}
+
+
+def test_the_world_keeps_the_redirect_when_the_certificate_comes_from_within(tmp_path: Path) -> None:
+    def ports(stack: Driven) -> set[str]:
+        return {rule["portRange"] for rule in stack.held(network.RULE).values()}
+
+    with driven(tmp_path, stack="dev") as stack:
+        stack.engine = reconfigured(stack.engine, access={"allowedNetworks": ["0.0.0.0/0"]})
+        stack.up()
+        stack.engine = reconfigured(
+            stack.engine, access={"allowedNetworks": ["0.0.0.0/0"], "tls": {"mode": "internal"}}
+        )
+        stack.up()
+        assert stack.steps["firewall-acme"] == ["update"]
+        assert ports(stack) == {"443/443", "80/80"}
+
+
 def test_a_release_that_fails_ends_up_with_the_reason_and_the_next_up_runs_it_again(tmp_path: Path) -> None:
     hardware = RecordingHardware()
     with driven(tmp_path, stack="dev", hardware=hardware) as stack:
@@ -222,3 +300,32 @@ def test_what_is_wrong_with_the_config_is_told_before_any_resource(tmp_path: Pat
         assert "open-webui:admin" in text
         assert "Traceback" not in text
         assert set(stack.steps) == {"open-webui-dev"}  # the stack itself
+
+
+@pytest.mark.parametrize(
+    ("sections", "said"),
+    [
+        ({"alarms": {}}, "open-webui:alarms.contacts"),
+        ({"tags": {"team": "\u0000"}}, "NUL"),
+        ({"adminPassword": ["correct horse battery"]}, "it is a list or a mapping"),
+        ({"models": []}, "1 to 20 models"),
+    ],
+    ids=["empty section", "NUL", "password that is a list", "no model"],
+)
+def test_up_refuses_what_preview_refuses(tmp_path: Path, sections: dict[str, Any], said: str) -> None:
+    with driven(tmp_path, stack="dev") as stack:
+        stack.engine = reconfigured(stack.engine, **sections)
+        with pytest.raises(EngineError) as failure:
+            stack.preview()
+        assert said in str(failure.value)
+        assert "Traceback" not in str(failure.value)
+
+
+def test_up_refuses_a_secret_inside_a_section_and_does_not_show_it(tmp_path: Path) -> None:
+    with driven(tmp_path, stack="dev") as stack:
+        stack.engine = replace(stack.engine, secret_config={"open-webui:tags": '{"team": "hunter2"}'})
+        with pytest.raises(EngineError) as failure:
+            stack.preview()
+        assert "open-webui:tags\n" in str(failure.value)
+        assert "goes to the machine in clear" in str(failure.value)
+        assert "hunter2" not in str(failure.value)

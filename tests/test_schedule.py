@@ -111,3 +111,8 @@ def test_a_preview_declares_the_same_before_the_instance_is_known(deploy):
     assert set(made) == set(updated)
     assert made["night-timers"].inputs["templateBody"] is UNKNOWN
     assert '\\"instanceId\\": \\"other-id\\"' in updated["night-timers"].inputs["templateBody"]
+
+
+def test_the_oldest_version_of_the_policy_makes_room_for_the_sixth(deploy):
+    made = deploy(lambda: Schedule("night", ARGS))["night-policy"]
+    assert made.inputs["rotateStrategy"] == "DeleteOldestNonDefaultVersionWhenLimitExceeded"

@@ -67,6 +67,28 @@ def test_secrets_become_marked_placeholders_wherever_they_stand(read):
     assert made.secret_keys == {"open-webui:adminPassword", "open-webui:backends"}
 
 
+def test_merge_keys_are_resolved_and_give_way_to_a_key_beside_them(read):
+    config = read(
+        "config:\n"
+        "  open-webui:a: &a {<<: {k: 1, z: 2}, k: 3}\n"
+        "  open-webui:b: {<<: *a, y: 4}\n"
+        "  open-webui:c: [{<<: *a}, {<<: [{k: 5}, *a]}]\n"
+    ).config
+    assert json.loads(config["open-webui:a"]) == {"k": 3, "z": 2}
+    assert json.loads(config["open-webui:b"]) == {"k": 3, "z": 2, "y": 4}
+    assert json.loads(config["open-webui:c"]) == [{"k": 3, "z": 2}, {"k": 5, "z": 2}]
+
+
+def test_what_the_cli_writes_beside_the_config_is_left_alone(read):
+    assert read("encryptionsalt: v1:abc\nsecretsprovider: x\nenvironment: [e]\nconfig: {a:b: 1}\n").config["a:b"]
+
+
+def test_a_name_that_cannot_be_printed_is_escaped(read):
+    with pytest.raises(stack_file.StackFileError) as caught:
+        read('config:\n  "\\ud83d": 1\n')
+    str(caught.value).encode()
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     {
@@ -84,6 +106,10 @@ def test_secrets_become_marked_placeholders_wherever_they_stand(read):
         "date by tag": ("config:\n  a:b: {c: !!timestamp 2026-01-01}\n", "could not determine a constructor"),
         "no number": ("config:\n  a:b: {c: !!int x}\n", "remove the tag"),
         "deep": ("config:\n  a:b: " + "[" * 2000, "nested too deeply"),
+        "mapping that is a list": ("config:\n  a:b: !!map [a]\n", "expected a mapping node, but found sequence"),
+        "typo at the top": ("confg:\n  a:b: 1\n", "did you mean 'config'?"),
+        "unknown key at the top": ("config: {}\n5: 1\n", "the values belong below config:"),
+        "merging with a number": ("config:\n  a:b: {<<: 5}\n", "for merging"),
         "control character": ("config:\n  a:b: \x00\n", "special characters are not allowed"),
     }.values(),
 )

@@ -10,13 +10,16 @@ import importlib
 import importlib.util
 import logging
 import os
-from collections.abc import Iterator, Mapping
+import random
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
-from ops.cloud.errors import NETWORK, CloudError, NotPossibleError
+from ops.cloud.errors import NETWORK, CloudError, NotPossibleError, innermost
 
 PACKAGES: Final = {
     "ecs": "alibabacloud_ecs20140526",
@@ -50,18 +53,26 @@ class Answer:
 
 def credentials_likely() -> bool:
     """Whether SDKs and credentials seem to be there, found out without a call to anything."""
-    if importlib.util.find_spec("alibabacloud_credentials") is None:
-        return False
+    return importlib.util.find_spec("alibabacloud_credentials") is not None and _credentials_named()
+
+
+def without_sdks() -> bool:
+    """Whether credentials seem to be there, and only the SDKs are missing."""
+    return importlib.util.find_spec("alibabacloud_credentials") is None and _credentials_named()
+
+
+def _credentials_named() -> bool:
     named = any(os.environ.get(name) for name in _KEY_VARIABLES)
     return named or any(Path(file).expanduser().exists() for file in _KEY_FILES)
 
 
 @dataclass(frozen=True)
 class Cloud:
-    """The services of one region, each client made when it is first called."""
+    """The services of one region, each client made when it is first called; `stack` is what hints name."""
 
     region: str
     attempts: int = ATTEMPTS
+    stack: str | None = None
     _clients: dict[tuple[str, str], Any] = field(default_factory=dict, repr=False, compare=False)
 
     def call(self, service: str, action: str, /, **parameters: Any) -> Answer:
@@ -107,16 +118,42 @@ class Cloud:
         runtime = load("darabonba.runtime").RuntimeOptions(connect_timeout=CONNECT_MS, read_timeout=READ_MS)
         request = _request(PACKAGES[service], action, parameters)
         method = getattr(client, _methods(type(client))[f"{action.lower()}withoptions"])
+        arguments = (runtime,) if request is None else (request, runtime)
         try:
-            answer = method(*(() if request is None else (request,)), runtime)
+            answer = self._patiently(lambda: method(*arguments))
         except Exception as error:
-            raise _translated(f"{service}:{action}", error) from error
+            raise self._translated(f"{service}:{action}", error) from error
         body = answer.body.to_map()
         if body.get("Success") is False:  # BSS answers 200 and says it in the body
-            raise CloudError(
-                f"{service}:{action}", str(body.get("Code")), str(body.get("Message")), str(body.get("RequestId") or "")
-            )
+            code, message, request_id = (str(body.get(name) or "") for name in ("Code", "Message", "RequestId"))
+            raise CloudError(f"{service}:{action}", code, message, request_id, self.stack)
         return Answer(body, (answer.headers or {}).get("date"))
+
+    def _patiently(self, send: Callable[[], Any]) -> Any:
+        """What a gateway answers, a page in place of JSON, is tried again as the SDK tries server faults in JSON."""
+        for attempt in range(1, self.attempts):
+            try:
+                return send()
+            except Exception as error:
+                if _page(error) is None:
+                    raise
+                longest_ms = min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2**attempt)
+                time.sleep(random.uniform(0, longest_ms) / 1000)  # noqa: S311 - a pause is no secret
+        return send()
+
+    def _translated(self, action: str, error: Exception) -> Exception:
+        if isinstance(error, NotPossibleError):
+            return error
+        known = load("alibabacloud_tea_openapi.exceptions")
+        if isinstance(error, known.AlibabaCloudException):
+            said = dig(error.data, "Message") or dig(error.data, "message") or error.message
+            request_id = "" if error.request_id in (None, "None") else str(error.request_id)
+            return CloudError(action, str(error.code), str(said), request_id, stack=self.stack)
+        if type(error).__name__ in ("UnretryableException", "RetryError"):
+            page, host = _page(error), dig(getattr(getattr(error, "last_request", None), "headers", None), "host")
+            why = innermost(error) if page is None else f"a page came in place of an answer: {page}"
+            return CloudError(action, NETWORK, f"{why} ({host})" if host else why, stack=self.stack)
+        return error
 
     def _client(self, service: str, address: str | None) -> Any:
         key = (service, address or "")
@@ -223,19 +260,10 @@ def _retry_options(attempts: int) -> Any:
     return retry.RetryOptions(retryable=True, retry_condition=[condition])
 
 
-def _translated(action: str, error: Exception) -> Exception:
-    if isinstance(error, NotPossibleError):
-        return error
-    known = load("alibabacloud_tea_openapi.exceptions")
-    if isinstance(error, known.AlibabaCloudException):
-        said = dig(error.data, "Message") or dig(error.data, "message") or error.message
-        request_id = "" if error.request_id in (None, "None") else str(error.request_id)
-        return CloudError(action, str(error.code), str(said), request_id)
-    if type(error).__name__ in ("UnretryableException", "RetryError"):
-        return CloudError(action, NETWORK, f"no answer: {_innermost(error)}")
-    return error
-
-
-def _innermost(error: BaseException) -> str:
-    text = str(getattr(error, "message", "") or error)
-    return text if len(text) <= 300 else f"{text[:297]}…"
+def _page(error: Exception) -> str | None:
+    """The title of what came in place of JSON; None for any other error. The SDK has no class of its own for it."""
+    text = str(getattr(error, "inner_exception", error))
+    if "Failed to parse the value as json format" not in text:
+        return None
+    title = re.search(r"<title>\s*(.*?)\s*</title>", text, re.IGNORECASE | re.DOTALL)
+    return title[1] if title else "nothing that can be read"

@@ -3,10 +3,17 @@
 from collections.abc import Iterator
 from typing import Final
 
-from policy.model import Demands, Level, Resource, ResourceRule, Stack, StackRule
+from policy.model import UNKNOWN, Demands, Level, Resource, ResourceRule, Stack, StackRule
 
 INSTANCE: Final = "alicloud:ecs/instance:Instance"
-PARTS: Final = frozenset({"alicloud:ecs/eipAddress:EipAddress", "alicloud:ecs/ecsDisk:EcsDisk"})
+PARTS: Final = frozenset(
+    {
+        "alicloud:ecs/disk:Disk",
+        "alicloud:ecs/ecsDisk:EcsDisk",
+        "alicloud:ecs/eip:Eip",
+        "alicloud:ecs/eipAddress:EipAddress",
+    }
+)
 PREPAID: Final = ("PrePaid", "Subscription")
 
 
@@ -20,14 +27,14 @@ def _subscription_can_end(instance: Resource, _: Demands) -> Iterator[str]:
     inputs = instance.inputs
     if inputs.get("instanceChargeType") not in PREPAID:
         return
-    if inputs.get("forceDelete") is not True:
+    if inputs.get("forceDelete") not in (True, UNKNOWN):
         yield "is subscribed and cannot be destroyed; set forceDelete"
-    if inputs.get("includeDataDisks") is not False:
+    if inputs.get("includeDataDisks") not in (False, UNKNOWN):
         yield "takes its data disks into the subscription; set includeDataDisks to false"
-    if inputs.get("spotStrategy", "NoSpot") != "NoSpot":
+    if inputs.get("spotStrategy", "NoSpot") not in ("NoSpot", UNKNOWN):
         yield "is both subscribed and spot; the provider drops spot without a word"
     if inputs.get("deletionProtection") is True:
-        yield "the cloud refuses deletionProtection of a subscribed instance; use Pulumi's protect"
+        yield "has deletionProtection, which the cloud refuses for a subscription; use Pulumi's protect"
 
 
 def _within_limit(stack: Stack) -> Iterator[tuple[str | None, str]]:

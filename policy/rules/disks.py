@@ -1,7 +1,7 @@
 """Disks: encryption, and what happens to the data."""
 
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
 
 from policy.model import UNKNOWN, Demands, Level, Resource, ResourceRule, Stack, StackRule
 
@@ -11,17 +11,23 @@ OLD_DISK: Final = "alicloud:ecs/disk:Disk"
 SNAPSHOTS: Final = "alicloud:ecs/ecsAutoSnapshotPolicyAttachment:EcsAutoSnapshotPolicyAttachment"
 
 
+def _inside(instance: Resource) -> Sequence[Any]:
+    """The data disks that an instance declares by itself; none where they are not known yet."""
+    disks = instance.inputs.get("dataDisks") or ()
+    return () if disks == UNKNOWN else disks
+
+
 def _system_disk_encrypted(instance: Resource, _: Demands) -> Iterator[str]:
-    if instance.inputs.get("systemDiskEncrypted") is not True:
-        yield "its system disk is not encrypted; set systemDiskEncrypted"
+    if instance.inputs.get("systemDiskEncrypted") not in (True, UNKNOWN):
+        yield "has a system disk that is not encrypted; set systemDiskEncrypted"
 
 
 def _data_encrypted(resource: Resource, _: Demands) -> Iterator[str]:
     if resource.type == INSTANCE:
-        for index, disk in enumerate(resource.inputs.get("dataDisks") or ()):
-            if disk != UNKNOWN and disk.get("encrypted") is not True:
-                yield f"its data disk {index} is not encrypted; make a disk of its own, encrypted"
-    elif resource.inputs.get("encrypted") is not True:
+        for index, disk in enumerate(_inside(resource)):
+            if disk != UNKNOWN and disk.get("encrypted") not in (True, UNKNOWN):
+                yield f"has a data disk (number {index}) that is not encrypted; make a disk of its own, encrypted"
+    elif resource.inputs.get("encrypted") not in (True, UNKNOWN):
         yield "is not encrypted; set encrypted"
 
 
@@ -32,15 +38,15 @@ def _own_key(disk: Resource, _: Demands) -> Iterator[str]:
 
 def _outlives(resource: Resource, _: Demands) -> Iterator[str]:
     if resource.type == INSTANCE:
-        if resource.inputs.get("dataDisks"):
+        if _inside(resource):
             yield "carries its data disks inside, so they go with it; make disks of their own"
-    elif resource.inputs.get("deleteWithInstance") is not False:
+    elif resource.inputs.get("deleteWithInstance") not in (False, UNKNOWN):
         yield "is deleted with the instance; set deleteWithInstance to false"
 
 
 def _protected(disk: Resource, _: Demands) -> Iterator[str]:
     if not disk.protect:
-        yield "a destroy deletes it with all chats; set dataDisk.protect: true"
+        yield "is lost in a destroy, with all chats; set dataDisk.protect: true"
 
 
 def _snapshots(stack: Stack) -> Iterator[tuple[str | None, str]]:

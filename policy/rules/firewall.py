@@ -1,5 +1,6 @@
 """Security groups: who may reach the instance, and on which ports."""
 
+import re
 from collections.abc import Iterator
 from ipaddress import ip_network
 from typing import Final
@@ -9,25 +10,29 @@ from policy.model import UNKNOWN, Demands, Level, Resource, ResourceRule
 GROUP: Final = frozenset({"alicloud:ecs/securityGroup:SecurityGroup"})
 GROUP_RULE: Final = frozenset({"alicloud:ecs/securityGroupRule:SecurityGroupRule"})
 ALL: Final = range(1, 65536)
+WIDEST: Final = 100  # ports of one rule; beyond that it is a wall with a hole, not a door
 ADMIN: Final = {22: "SSH", 3389: "RDP"}
 INNER: Final = {11434: "Ollama, which has no authentication", 8080: "Open WebUI without TLS"}
 WEB: Final = (80, 443)
+PORTS: Final = re.compile(r"(\d+)(?:/(\d+))?")
 # 0.0.0.0/1 and 128.0.0.0/1 are the internet in two halves; no owner of addresses has a range this wide.
 PUBLIC_PREFIX: Final = {4: 8, 6: 16}
 
 
 def opened(rule: Resource) -> range | None:
-    """The ports that an accepting ingress rule opens; None for any other rule, and for what is not known yet."""
+    """The ports that an accepting ingress rule opens; None for any other rule, and for what is not known yet.
+
+    What names no ports (-1/-1, or words) counts as all of them.
+    """
     inputs = rule.inputs
     if inputs.get("type") != "ingress" or inputs.get("policy", "accept") != "accept":
         return None
     protocol, text = inputs.get("ipProtocol"), inputs.get("portRange", "-1/-1")
     if protocol in ("icmp", "icmpv6", "gre") or UNKNOWN in (protocol, text):
         return None
-    if protocol == "all" or text == "-1/-1":
+    if protocol == "all" or (found := PORTS.fullmatch(str(text))) is None:
         return ALL
-    low, _, high = str(text).partition("/")
-    return range(int(low), int(high or low) + 1)
+    return range(int(found[1]), int(found[2] or found[1]) + 1)
 
 
 def public(rule: Resource) -> bool:
@@ -36,14 +41,22 @@ def public(rule: Resource) -> bool:
     sources = [inputs.get(key) for key in ("cidrIp", "ipv6CidrIp") if inputs.get(key)]
     if not sources:
         return not any(inputs.get(key) for key in ("sourceSecurityGroupId", "prefixListId"))
-    networks = [ip_network(str(source), strict=False) for source in sources if source != UNKNOWN]
-    return any(network.prefixlen < PUBLIC_PREFIX[network.version] for network in networks)
+    return any(_wide(str(source)) for source in sources if source != UNKNOWN)
+
+
+def _wide(source: str) -> bool:
+    try:
+        network = ip_network(source, strict=False)
+    except ValueError:  # the provider refuses it; until then it names nobody
+        return True
+    return network.prefixlen < PUBLIC_PREFIX[network.version]
 
 
 def _names_its_ports(rule: Resource, _: Demands) -> Iterator[str]:
     ports = opened(rule)
-    if ports is not None and len(ports) == len(ALL):
-        yield "opens every port; give ipProtocol tcp and one port, as in 443/443"
+    if ports is not None and len(ports) > WIDEST:
+        named = f"{rule.inputs.get('ipProtocol')}, portRange {rule.inputs.get('portRange', '-1/-1')}"
+        yield f"opens {len(ports)} ports ({named}); give ipProtocol tcp and one port, as in 443/443"
 
 
 def _admin_closed(rule: Resource, _: Demands) -> Iterator[str]:
@@ -63,7 +76,7 @@ def _inner_closed(rule: Resource, _: Demands) -> Iterator[str]:
 def _web_only(rule: Resource, _: Demands) -> Iterator[str]:
     ports = opened(rule)
     if ports is not None and public(rule) and not set(ports) <= set(WEB):
-        yield f"opens {rule.inputs.get('portRange')} to the internet; only 80 and 443 may be public"
+        yield f"opens portRange {rule.inputs.get('portRange')} to the internet; only 80 and 443 may be public"
 
 
 def _page_not_for_everyone(rule: Resource, _: Demands) -> Iterator[str]:
@@ -73,7 +86,7 @@ def _page_not_for_everyone(rule: Resource, _: Demands) -> Iterator[str]:
 
 
 def _members_apart(group: Resource, _: Demands) -> Iterator[str]:
-    if group.inputs.get("innerAccessPolicy", group.inputs.get("innerAccess")) not in ("Drop", False):
+    if group.inputs.get("innerAccessPolicy", group.inputs.get("innerAccess")) not in ("Drop", False, UNKNOWN):
         yield "lets its members reach one another on every port; set innerAccessPolicy to Drop"
 
 
@@ -84,7 +97,7 @@ RULES: Final = (
         title="A security group rule names its ports",
         why="A rule for all ports also opens what is installed next year.",
         covers=("KICS 60587dbd", "CIS 3.5"),
-        beyond="any source, not only the internet; Checkov's port checks pass `-1/-1`",
+        beyond="any source, not only the internet; ranges of more than 100 ports; Checkov's port checks pass `-1/-1`",
         types=GROUP_RULE,
         check=_names_its_ports,
     ),

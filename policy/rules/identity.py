@@ -7,13 +7,22 @@ from typing import Any, Final
 
 from policy.model import UNKNOWN, Demands, Level, Resource, ResourceRule
 
-ROLE: Final = frozenset({"alicloud:ram/role:Role"})
-POLICY: Final = frozenset({"alicloud:ram/policy:Policy"})
+ROLE: Final = frozenset({"alicloud:ram/role:Role", "alicloud:resourcemanager/role:Role"})
+POLICY: Final = frozenset(
+    {
+        "alicloud:ram/policy:Policy",
+        "alicloud:resourcemanager/policy:Policy",
+        "alicloud:resourcemanager/policyVersion:PolicyVersion",
+    }
+)
+# The one resource of these that attaches to a role, a group or a user alike; `principalType` says to which.
+ANY_ATTACHMENT: Final = "alicloud:resourcemanager/policyAttachment:PolicyAttachment"
 ATTACHMENTS: Final = frozenset(
     {
         "alicloud:ram/rolePolicyAttachment:RolePolicyAttachment",
         "alicloud:ram/userPolicyAttachment:UserPolicyAttachment",
         "alicloud:ram/groupPolicyAttachment:GroupPolicyAttachment",
+        ANY_ATTACHMENT,
     }
 )
 LONG_LIVED: Final = frozenset(
@@ -22,6 +31,7 @@ LONG_LIVED: Final = frozenset(
         "alicloud:ram/accessKey:AccessKey",
         "alicloud:ram/loginProfile:LoginProfile",
         "alicloud:ram/userPolicyAttachment:UserPolicyAttachment",
+        ANY_ATTACHMENT,
     }
 )
 # The instance, and the timers that stop and start it.
@@ -29,28 +39,44 @@ TRUSTED: Final = (["ecs.aliyuncs.com"], ["oos.aliyuncs.com"])
 UNSCOPED: Final = {"cms:PutCustomMetric"}  # the cloud knows no resources for these
 
 
-def _statements(text: Any) -> Iterator[Mapping[str, Any]]:
-    if isinstance(text, str) and text != UNKNOWN:
-        yield from json.loads(text).get("Statement", ())
+def _statements(resource: Resource, *documents: str) -> Iterator[Mapping[str, Any]]:
+    """What the resource's documents allow, be `Statement` a list or one object; and the deprecated `statements`."""
+    for text in (resource.inputs.get(key) for key in documents):
+        if isinstance(text, str) and text != UNKNOWN:
+            found = json.loads(text).get("Statement", ())
+            yield from (one for one in ([found] if isinstance(found, Mapping) else found) if _allows(one))
+    for one in _several(resource.inputs.get("statements")):
+        if one != UNKNOWN and _allows(one):
+            yield {"Action": one.get("actions"), "Resource": one.get("resources")}
 
 
-def _several(value: Any) -> Sequence[str]:
-    return [value] if isinstance(value, str) else list(value or ())
+def _allows(statement: Mapping[str, Any]) -> bool:
+    return bool(statement.get("Effect", statement.get("effect")) != "Deny")
+
+
+def _several(value: Any) -> Sequence[Any]:
+    """A value that may stand alone, as a list; nothing of one that is not known yet."""
+    if value == UNKNOWN:
+        return ()
+    return value if isinstance(value, Sequence) and not isinstance(value, str) else [value] if value else ()
 
 
 def _narrow(policy: Resource, _: Demands) -> Iterator[str]:
-    for statement in _statements(policy.inputs.get("policyDocument", policy.inputs.get("document"))):
-        if statement.get("Effect") != "Allow":
-            continue
-        for action in _several(statement.get("Action")) or ["NotAction"]:
-            if "*" in action or action == "NotAction":
+    for statement in _statements(policy, "policyDocument", "document"):
+        actions = _several(statement.get("Action"))
+        if not statement.get("Action"):
+            yield "allows all actions but some (NotAction); name each action"
+        for action in actions:
+            if re.search(r"[*?]", action):
                 yield f"allows {action}; name each action"
-        if set(_several(statement.get("Action"))) <= UNSCOPED:
+        if actions and set(actions) <= UNSCOPED:
             continue
+        if not statement.get("Resource"):
+            yield "allows all resources but some (NotResource, or no Resource); name each resource"
         for resource in _several(statement.get("Resource")):
-            # The end names the thing: acs:oos:region:*:secretparameter/name; only the account may be left open.
-            if re.search(r"(^|[:/])\*$", resource):
-                yield f"allows {resource}; end the resource with a name"
+            # The end names the thing: acs:oos:region:*:secretparameter/name; only what is before may be left open.
+            if resource != UNKNOWN and re.search(r"[*?][^:/]*$", resource):
+                yield f"allows {resource}; end the resource with a whole name"
 
 
 def _no_system_policy(attachment: Resource, _: Demands) -> Iterator[str]:
@@ -59,13 +85,23 @@ def _no_system_policy(attachment: Resource, _: Demands) -> Iterator[str]:
 
 
 def _trust(role: Resource, _: Demands) -> Iterator[str]:
-    for statement in _statements(role.inputs.get("assumeRolePolicyDocument", role.inputs.get("document"))):
-        principal = statement.get("Principal", {})
-        if principal.keys() != {"Service"} or _several(principal["Service"]) not in TRUSTED:
+    """By a document, or by the deprecated `services` and `ramUsers`."""
+    trusted = [one.get("Principal") for one in _statements(role, "assumeRolePolicyDocument", "document")]
+    if services := _several(role.inputs.get("services")):
+        trusted.append({"Service": services})
+    if users := _several(role.inputs.get("ramUsers")):
+        trusted.append({"RAM": users})
+    for principal in trusted:
+        only = principal if isinstance(principal, Mapping) and principal.keys() == {"Service"} else {}
+        if list(_several(only.get("Service"))) not in TRUSTED:
             yield f"may be taken on by {json.dumps(principal)}; trust one service, {TRUSTED[0][0]} or {TRUSTED[1][0]}"
 
 
 def _long_lived(resource: Resource, _: Demands) -> Iterator[str]:
+    if resource.type == ANY_ATTACHMENT:
+        if resource.inputs.get("principalType") == "IMSUser":
+            yield "attaches a policy to a user, whose credentials do not end; attach it to a role"
+        return
     yield f"is a {resource.type.rsplit(':', 1)[-1]}: a credential that does not end; use a role"
 
 
@@ -76,7 +112,7 @@ RULES: Final = (
         title="A RAM policy names its actions and resources",
         why="Whoever takes over the application gets what the instance's role may do.",
         covers=("KICS e8e62026", "Prowler ram_policy_no_administrative_privileges", "CIS 1.15"),
-        beyond="`service:*`, and `*` as the last part of a resource; the lists look for `*:*` only",
+        beyond="`service:*`, NotAction, NotResource, `*` or `?` at a resource's end; the lists look for `*:*`",
         types=POLICY,
         check=_narrow,
     ),

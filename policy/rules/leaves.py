@@ -5,6 +5,8 @@ from typing import Final
 
 from policy.model import Level, Stack, StackRule
 
+ID: Final = "exceptions-current"  # the one rule that no stack may have leave from
+
 
 def _current(stack: Stack) -> Iterator[tuple[str | None, str]]:
     for leave in stack.demands.allow:
@@ -12,13 +14,13 @@ def _current(stack: Stack) -> Iterator[tuple[str | None, str]]:
             where = f" for {leave.resource}" if leave.resource else ""
             yield (
                 None,
-                f"the exception from {leave.rule}{where} ended on {leave.until}; remove it, or give it a new date",
+                f"has an exception from {leave.rule}{where} that ended on {leave.until}; remove it, or give a new date",
             )
 
 
 RULES: Final = (
     StackRule(
-        id="exceptions-current",
+        id=ID,
         level=Level.MANDATORY,
         title="No exception is past its end",
         why="An exception without an end becomes the rule.",

@@ -11,12 +11,13 @@ from sandbox.parts.debian import BOX, IMAGE_BASE
 from sandbox.parts.models import MODELS
 from sandbox.parts.openwebui import IMAGE, IMAGE_NEXT
 from sandbox.parts.pins import HOST_PACKAGES
-from sandbox.parts.programs import CADDY, CADDY_ARCHIVE, OLLAMA, OLLAMA_ARCHIVE, PEBBLE, PROGRAMS
+from sandbox.parts.programs import CADDY, CADDY_ARCHIVE, OLLAMA, OLLAMA_ARCHIVE, OLLAMA_NEXT, PEBBLE, PROGRAMS
 from sandbox.parts.registry import link_into
 from sandbox.parts.workshop import CACHE, PartError, Recipe, Say, Workshop, sha256_of
 
 __all__ = [
     "CACHE", "HOST_PACKAGES", "Artifact", "Image", "PartError", "Parts", "build", "missing", "next_image",
+    "next_ollama",
 ]  # fmt: skip
 
 
@@ -80,11 +81,11 @@ def build(cache: Path = CACHE, say: Say = print) -> Parts:
     workshop = Workshop(cache=cache, say=say)
     with workshop.locked():
         _build(workshop, _RECIPES)
-    ollama, caddy = (workshop.path(OLLAMA) / OLLAMA_ARCHIVE, workshop.path(CADDY) / CADDY_ARCHIVE)
+    caddy = workshop.path(CADDY) / CADDY_ARCHIVE
     return Parts(
         root=workshop.path(BOX) / "root",
         apt_archives=workshop.path(BOX) / "archives",
-        ollama=Artifact(path=ollama, sha256=sha256_of(ollama), version=pins.OLLAMA_VERSION),
+        ollama=_ollama(workshop, OLLAMA, pins.OLLAMA_VERSION),
         caddy=Artifact(path=caddy, sha256=sha256_of(caddy), version=pins.CADDY_VERSION),
         image=_image(workshop, IMAGE, pins.OPEN_WEBUI_VERSION),
         registry_storage=workshop.path(_STORAGE),
@@ -104,6 +105,19 @@ def next_image(parts: Parts, cache: Path = CACHE, say: Say = print) -> Image:
         _build(workshop, IMAGE_NEXT)
         link_into(workshop.path(IMAGE_NEXT[-1]) / "storage", parts.registry_storage)
     return _image(workshop, IMAGE_NEXT, pins.OPEN_WEBUI_NEXT_VERSION)
+
+
+def next_ollama(cache: Path = CACHE, say: Say = print) -> Artifact:
+    """The version of Ollama to change to, built on demand (seconds); `Region.offer` puts it on its release page."""
+    workshop = Workshop(cache=cache, say=say)
+    with workshop.locked():
+        _build(workshop, (OLLAMA_NEXT,))
+    return _ollama(workshop, OLLAMA_NEXT, pins.OLLAMA_NEXT_VERSION)
+
+
+def _ollama(workshop: Workshop, recipe: Recipe, version: str) -> Artifact:
+    path = workshop.path(recipe) / OLLAMA_ARCHIVE
+    return Artifact(path=path, sha256=sha256_of(path), version=version)
 
 
 def _build(workshop: Workshop, recipes: Sequence[Recipe]) -> None:

@@ -124,7 +124,8 @@ def _direction(token: str) -> _Weights:
     return (bits.astype(np.float32) * 2 - 1) / np.float32(width**0.5)
 
 
-_MODELFILE = 'FROM {path}\nTEMPLATE """{{{{ .System }}}} {{{{ .Prompt }}}}\n"""\n'
+# Open WebUI's page offers its own tools with every question, and Ollama refuses them unless the template knows tools.
+_MODELFILE = 'FROM {path}\nTEMPLATE """{{{{ if .Tools }}}}{{{{ end }}}}{{{{ .System }}}} {{{{ .Prompt }}}}\n"""\n'
 
 
 def _make(workshop: Workshop, out: Path) -> None:
@@ -147,9 +148,10 @@ def _make(workshop: Workshop, out: Path) -> None:
             else:
                 write_chat_model(weights, SENTENCES[name])
             modelfile.write_text(_MODELFILE.format(path=weights))
-            pushed = f"{address}/library/{name}"
-            workshop.run([program, "create", pushed, "--file", modelfile], env=environment)
-            workshop.run([program, "push", "--insecure", pushed], env=environment)
+            for tag in pins.MODEL_TAGS:
+                pushed = f"{address}/library/{name}:{tag}"
+                workshop.run([program, "create", pushed, "--file", modelfile], env=environment)
+                workshop.run([program, "push", "--insecure", pushed], env=environment)
     workshop.run(["rm", "-r", out / "home"])
 
 
@@ -159,6 +161,7 @@ MODELS = Recipe(
     inputs={
         "source": hashlib.sha256(Path(__file__).read_bytes()).hexdigest(),  # the weights are this file
         "names": (*pins.CHAT_MODELS, pins.EMBEDDING_MODEL),
+        "tags": pins.MODEL_TAGS,
     },
     make=_make,
     needs=(IMAGE_BASE, OLLAMA),

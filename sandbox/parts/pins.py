@@ -6,6 +6,7 @@ TOOLS = Path(__file__).resolve().parents[2] / "tools" / "parts"
 
 # Go modules; the whole graph is pinned by tools/parts/NAME/go.sum, a test holds go.mod to these versions.
 OLLAMA_VERSION = "0.33.0"
+OLLAMA_NEXT_VERSION = "0.33.1"  # the same program packed anew: what a change of version is tried with
 CADDY_VERSION = "2.11.9"
 PEBBLE_VERSION = "2.10.1"
 
@@ -37,6 +38,7 @@ IMAGE_PACKAGES = ("bash", "ca-certificates", "curl", "jq", "netbase", "python-is
 # The smallest GGUF files that llama.cpp runs: see models.py.
 CHAT_MODELS = ("tiny", "tiny2")
 EMBEDDING_MODEL = "tiny-embed"
+MODEL_TAGS = ("latest", "1")  # a stack names the second: the program refuses tags that move
 
 # Command on the host -> Debian or Ubuntu package that has it.
 HOST_COMMANDS = {

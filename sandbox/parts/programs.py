@@ -135,6 +135,24 @@ OLLAMA = Recipe(
     make=_make_ollama,
     needs=(_OLLAMA_PROGRAM, LLAMA),
 )
+
+
+def _make_ollama_next(workshop: Workshop, out: Path) -> None:
+    """Another archive of the same program: what the box tells versions by is their names and bytes."""
+    tree = out / "tree"
+    shutil.copytree(workshop.path(OLLAMA) / "tree", tree)
+    (tree / "lib" / "ollama" / "VERSION").write_text(pins.OLLAMA_NEXT_VERSION)
+    pack_zstd(tree, out / OLLAMA_ARCHIVE)
+    shutil.rmtree(tree)
+
+
+OLLAMA_NEXT = Recipe(
+    name="ollama-next",
+    seconds=3,
+    inputs={"archive": OLLAMA_ARCHIVE, "version": pins.OLLAMA_NEXT_VERSION},
+    make=_make_ollama_next,
+    needs=(OLLAMA,),
+)
 CADDY = Recipe(name="caddy", seconds=5, inputs={"archive": CADDY_ARCHIVE}, make=_make_caddy, needs=(_CADDY_PROGRAM,))
 # In an order in which a part comes after those it needs; the longest first.
 PROGRAMS = (LLAMA, _OLLAMA_PROGRAM, OLLAMA, _CADDY_PROGRAM, CADDY, PEBBLE)

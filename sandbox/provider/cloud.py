@@ -2,6 +2,7 @@
 
 import ipaddress
 import json
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -32,10 +33,12 @@ class Cloud:
     report: Callable[[str], None] = lambda _: None  # what a command printed; the real cloud keeps it to itself
     store: Store = field(init=False)
     faults: Faults = field(init=False)
+    interrupted: threading.Event = field(init=False)  # set: nothing new begins, and no command is waited for
 
     def __post_init__(self) -> None:
         self.store = Store(self.directory)
         self.faults = Faults(self.directory)
+        self.interrupted = threading.Event() if self.hardware is None else self.hardware.interrupted
 
     @contextmanager
     def call(self, action: str, request: Props, *, subject: str = "") -> Iterator[Inventory]:

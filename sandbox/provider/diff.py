@@ -59,6 +59,8 @@ _EMPTY: tuple[object, ...] = (None, "", [], {}, False, 0)
 def _suppressed(token: str, name: str, inputs: Mapping[str, object]) -> bool:
     if token == network.INSTANCE:
         prepaid = inputs.get("instanceChargeType") == "PrePaid"
+        if name == "autoRenewPeriod" and inputs.get("renewalStatus") != "AutoRenewal":
+            return True
         if name == "systemDiskPerformanceLevel":
             return inputs.get("systemDiskCategory") != "cloud_essd"
         return name in (_POSTPAID_ONLY if prepaid else _PREPAID_ONLY)

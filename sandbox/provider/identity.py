@@ -77,6 +77,7 @@ def _check_policy(name: str, props: Props) -> None:
 
 def _update_policy(cloud: Cloud, change: Change) -> None:
     with cloud.call("CreatePolicyVersion", change.inputs, subject=change.id) as inventory:
+        check_tags(change.inputs)
         _check_policy(change.id, change.inputs)
         apply(inventory, POLICY, change)
         for role in {grant["roleName"] for grant in inventory.where(GRANT, policyName=change.id).values()}:

@@ -43,7 +43,7 @@ IMAGES = (
     ),
 )
 _CUSTOM = re.compile(r"m-[a-z0-9]{8,32}")
-_GPU_TYPE = re.compile(r"ecs\.(ebm|scc)?(gn|vgn|sgn)")
+GPU_TYPE = re.compile(r"ecs\.(ebm|scc)?(gn|vgn|sgn)")
 
 
 def check_bootable(image_id: str, instance_type: str, system_disk_gib: int) -> None:
@@ -60,7 +60,7 @@ def check_bootable(image_id: str, instance_type: str, system_disk_gib: int) -> N
             "InvalidSystemDiskSize.LessThanImageSize",
             f"The system disk of {system_disk_gib} GiB is smaller than the image of {image.size_gib} GiB.",
         )
-    if image.gpu and _GPU_TYPE.match(instance_type) is None:
+    if image.gpu and GPU_TYPE.match(instance_type) is None:
         raise CloudError("ImageNotSupportInstanceType", f"{image_id} does not go with {instance_type}.")
 
 
@@ -83,7 +83,7 @@ def _matches(image: Image, request: Props) -> bool:
         and re.search(request.get("nameRegex") or "", image.id) is not None
         and request.get("imageFamily") in (None, "", image.family)
         and request.get("imageId") in (None, "", image.id)
-        and not (image.gpu and type_ and _GPU_TYPE.match(type_) is None)
+        and not (image.gpu and type_ and GPU_TYPE.match(type_) is None)
     )
 
 

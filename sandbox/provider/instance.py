@@ -1,8 +1,5 @@
 """The ECS instance: RunInstances, and an update in the real provider's order (facts/provider.md section 2)."""
 
-import base64
-import binascii
-import re
 from collections.abc import Callable
 from contextlib import suppress
 from ipaddress import IPv4Address, IPv4Network
@@ -13,13 +10,21 @@ from sandbox.provider.cloud import Cloud, now
 from sandbox.provider.errors import CloudError
 from sandbox.provider.identity import INSTANCE_ROLE, check_instance_role, effective_policy
 from sandbox.provider.images import check_bootable
+from sandbox.provider.instance_checks import (
+    SYSTEM_DISK_GIB,
+    check_access,
+    check_groups,
+    check_move,
+    check_new,
+    check_type_change,
+    user_data,
+)
 from sandbox.provider.kind import Change, Kind, apply, check_tags, existing, only
-from sandbox.provider.network import GROUP, INSTANCE, PENDING, VSWITCH, ingress
+from sandbox.provider.network import INSTANCE, PENDING, VSWITCH, ingress
 from sandbox.provider.storage import ATTACHMENT, DISK
 from sandbox.provider.store import Inventory, new_id
 from sandbox.provider.values import Props
 
-_USER_DATA_BYTES = 32 * 1024  # before Base64: facts/alibaba-cloud.md section 1
 _DEFAULTS: Props = {
     "deletionProtection": False,
     "dryRun": False,
@@ -34,7 +39,7 @@ _DEFAULTS: Props = {
     "roleName": "",
     "spotStrategy": "NoSpot",
     "systemDiskCategory": "cloud_efficiency",
-    "systemDiskSize": 40,
+    "systemDiskSize": SYSTEM_DISK_GIB,
 }
 # In the order in which the real update goes through them while the instance is stopped.
 _STOPPED_STEPS = (
@@ -52,7 +57,7 @@ def _create(cloud: Cloud, props: Props) -> str:
     vswitch = cloud.store.snapshot().get(VSWITCH, props.get("vswitchId", "")) or {}
     request = {**props, "zone": zone or vswitch.get("zoneId", "")}  # what a fault may match
     with cloud.call("RunInstances", request, subject=str(props.get("instanceName", ""))) as inventory:
-        _check(inventory, props)
+        check_new(inventory, props)
         id_ = new_id("i", cloud.region_id)
         record = _record(cloud, inventory, id_, props)
         if record["roleName"]:
@@ -85,40 +90,6 @@ def _power_up_first(cloud: Cloud, id_: str, record: Props) -> None:
         raise
 
 
-def _check(inventory: Inventory, props: Props) -> None:
-    check_tags(props)
-    if not props.get("securityGroups"):
-        raise CloudError("MissingParameter", "The input parameter SecurityGroupId is mandatory.")
-    if not props.get("vswitchId"):
-        raise CloudError("MissingParameter", "The input parameter VSwitchId is mandatory.")
-    vswitch = existing(inventory, VSWITCH, props["vswitchId"])
-    for group in props["securityGroups"]:
-        if existing(inventory, GROUP, group)["vpcId"] != vswitch["vpcId"]:
-            raise CloudError("InvalidSecurityGroupId.VPCMismatch", f"{group} is in another VPC.")
-    zone = props.get("availabilityZone", vswitch["zoneId"])
-    if zone != vswitch["zoneId"]:
-        raise CloudError("InvalidVSwitchId.ZoneMismatch", f"{props['vswitchId']} is in {vswitch['zoneId']}.")
-    size = {**_DEFAULTS, **props}["systemDiskSize"]
-    check_bootable(props["imageId"], props["instanceType"], size)
-    _check_access(props)
-    if len(user_data(props)) > _USER_DATA_BYTES:
-        raise CloudError("InvalidUserData.SizeExceeded", f"The user data is over {_USER_DATA_BYTES} bytes.")
-
-
-def _check_access(props: Props) -> None:
-    if "keyName" in props:
-        raise CloudError("InvalidKeyPair.NotFound", f"The key pair {props['keyName']!r} does not exist.")
-    password = props.get("password")
-    classes = (r"[a-z]", r"[A-Z]", r"[0-9]", r"[^A-Za-z0-9]")
-    if password is not None and not (
-        8 <= len(password) <= 30 and sum(re.search(c, password) is not None for c in classes) >= 3
-    ):
-        raise CloudError("InvalidPassword.Malformed", "The password is too weak.")
-    name = props.get("hostName")
-    if name is not None and re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,62}[A-Za-z0-9])?", name) is None:
-        raise CloudError("InvalidHostName.Malformed", f"The host name {name!r} is not valid.")
-
-
 def _record(cloud: Cloud, inventory: Inventory, id_: str, props: Props) -> Props:
     vswitch = existing(inventory, VSWITCH, props["vswitchId"])
     address = props.get("privateIp") or _free_address(inventory, props["vswitchId"], vswitch["cidrBlock"])
@@ -138,6 +109,8 @@ def _record(cloud: Cloud, inventory: Inventory, id_: str, props: Props) -> Props
     record = {**_DEFAULTS, **made, **props, "status": "Running"}
     if record["instanceChargeType"] == "PrePaid":
         record["spotStrategy"] = "NoSpot"  # spot is silently dropped (provider.md section 2)
+        # RunInstances knows renewal or none; what is then read is the cloud's word (resource_alicloud_instance.go).
+        record["renewalStatus"] = "AutoRenewal" if props.get("renewalStatus") == "AutoRenewal" else "Normal"
     return record
 
 
@@ -149,15 +122,6 @@ def _free_address(inventory: Inventory, vswitch_id: str, cidr: str) -> str:
         if address not in taken:
             return address
     raise CloudError("InvalidVSwitchId.IpNotEnough", f"The vSwitch {vswitch_id} has no free address.")
-
-
-def user_data(props: Props) -> bytes:
-    """What cloud-init reads: valid Base64 is passed as it is, anything else is encoded first (provider.md 3)."""
-    text = props.get("userData", "")
-    try:
-        return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        return str(text).encode()
 
 
 def _spec(cloud: Cloud, id_: str, record: Props) -> MachineSpec:
@@ -188,7 +152,7 @@ def _update(cloud: Cloud, change: Change) -> None:
         _modify(cloud, "ModifyInstanceAttribute", change, live)
     if changed & _RESTARTED:
         with cloud.call("ModifyInstanceAttribute", change.inputs, subject=change.id) as inventory:
-            _check_access({k: v for k, v in change.inputs.items() if k in changed})
+            check_access({k: v for k, v in change.inputs.items() if k in changed})
             apply(inventory, INSTANCE, only(change, _RESTARTED))
     if changed & _STOPPING:
         _restart_around(cloud, change)
@@ -212,8 +176,14 @@ def _restart_around(cloud: Cloud, change: Change) -> None:
 def _modify(cloud: Cloud, action: str, change: Change, names: frozenset[str]) -> None:
     zone = change.state.get("availabilityZone", "")
     with cloud.call(action, {**change.inputs, "zone": zone}, subject=change.id) as inventory:
-        apply(inventory, INSTANCE, only(change, names))
         record = existing(inventory, INSTANCE, change.id)
+        if action == "ModifyInstanceSpec":
+            check_type_change(record["instanceType"], change.inputs["instanceType"])
+        if action == "ModifyInstanceVpcAttribute":
+            check_move(inventory, record, change.inputs)
+        if "roleName" in change.changed & names and (role := change.inputs.get("roleName")):
+            check_instance_role(inventory, role)
+        apply(inventory, INSTANCE, only(change, names))
         if action in {"ReplaceSystemDisk", "ModifyInstanceSpec"}:
             check_bootable(record["imageId"], record["instanceType"], record["systemDiskSize"])
         if action == "ReplaceSystemDisk":
@@ -224,8 +194,9 @@ def _modify(cloud: Cloud, action: str, change: Change, names: frozenset[str]) ->
 
 def _regroup(cloud: Cloud, change: Change) -> None:
     with cloud.call("JoinSecurityGroup", change.inputs, subject=change.id) as inventory:
-        for group in change.inputs["securityGroups"]:
-            existing(inventory, GROUP, group)
+        # The real provider swallows this refusal (facts/provider.md section 2); here it is seen.
+        record = existing(inventory, INSTANCE, change.id)
+        check_groups(inventory, change.inputs["securityGroups"], record["vpcId"])
         apply(inventory, INSTANCE, only(change, {"securityGroups"}))
         if cloud.hardware is not None:
             cloud.hardware.set_ingress(change.id, ingress(inventory, change.inputs["securityGroups"]))

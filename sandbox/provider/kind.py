@@ -36,11 +36,15 @@ class Kind:
     computed: tuple[str, ...] = ()  # outputs that only the cloud knows
 
 
-def modify(action: str, token: str) -> Callable[[Cloud, Change], None]:
-    """Build an update that only changes properties, by one call."""
+def modify(
+    action: str, token: str, check: Callable[[Inventory, Props], None] = lambda _inventory, _props: None
+) -> Callable[[Cloud, Change], None]:
+    """Build an update that only changes properties, by one call, which refuses what `check` does beside bad tags."""
 
     def update(cloud: Cloud, change: Change) -> None:
         with cloud.call(action, change.inputs, subject=change.id) as inventory:
+            check_tags(change.inputs)
+            check(inventory, change.inputs)
             apply(inventory, token, change)
 
     return update

@@ -122,9 +122,26 @@ def _run(cloud: Cloud, id_: str, command: Props, instance_ids: list[str]) -> boo
         directory = cloud.directory / "invocations"
         directory.mkdir(exist_ok=True)
         (directory / f"{id_}.{instance_id}.log").write_text(result.output)
+        (directory / f"{id_}.{instance_id}.status").write_text(str(result.exit_code))
         cloud.report(f"{id_} on {instance_id}: exit status {result.exit_code}\n{result.output[-_TAIL:]}")
         good = good and result.exit_code == 0
     return good
+
+
+def get_invocations(cloud: Cloud, request: Props) -> Props:
+    """Runs of a command with their exit status; without what they printed, as the real data source gives them."""
+    with cloud.call("DescribeInvocations", request) as inventory:
+        runs = inventory.where(INVOCATION, commandId=request["commandId"])
+    found = []
+    for id_, run in runs.items():
+        paths = {one: cloud.directory / "invocations" / f"{id_}.{one}.status" for one in run["instanceIds"]}
+        instances = [
+            {"instanceId": one, "exitCode": int(path.read_text()), "output": ""}
+            for one, path in paths.items()
+            if path.exists()
+        ]
+        found.append({"id": id_, "invocationStatus": run["status"], "invokeInstances": instances})
+    return {"ids": list(runs), "invocations": found}
 
 
 def _stop_invocation(cloud: Cloud, id_: str, _state: Props) -> None:

@@ -92,6 +92,7 @@ class Provider(ResourceProviderServicer):
         return provider_pb2.ConfigureResponse(supportsPreview=True)
 
     def Cancel(self, request: empty_pb2.Empty, context: grpc.ServicerContext) -> empty_pb2.Empty:
+        # Comes at the end of every operation, too; who interrupts one says so to the cloud.
         return empty_pb2.Empty()
 
     # The resources.
@@ -132,7 +133,7 @@ class Provider(ResourceProviderServicer):
         if request.preview:
             outputs = {**dict.fromkeys(kind.computed, UNKNOWN), **inputs}
             return provider_pb2.CreateResponse(properties=to_struct(outputs))
-        id_ = _answer(context, lambda: kind.create(self._cloud, inputs))
+        id_ = self._answer(context, lambda: kind.create(self._cloud, inputs))
         return provider_pb2.CreateResponse(id=id_, properties=to_struct(self._outputs(kind, id_)))
 
     def Read(self, request: provider_pb2.ReadRequest, context: grpc.ServicerContext) -> provider_pb2.ReadResponse:
@@ -167,12 +168,12 @@ class Provider(ResourceProviderServicer):
                 # SDKv2 keeps every old value after a failed update, and the bridge an init error.
                 raise HalfMadeError(request.id, state, str(error)) from error
 
-        _answer(context, update)
+        self._answer(context, update)
         return provider_pb2.UpdateResponse(properties=to_struct(self._outputs(kind, request.id)))
 
     def Delete(self, request: provider_pb2.DeleteRequest, context: grpc.ServicerContext) -> empty_pb2.Empty:
         kind = _kind(_token(request.urn), context)
-        _answer(context, lambda: kind.delete(self._cloud, request.id, from_struct(request.properties)))
+        self._answer(context, lambda: kind.delete(self._cloud, request.id, from_struct(request.properties)))
         return empty_pb2.Empty()
 
     def Invoke(self, request: provider_pb2.InvokeRequest, context: grpc.ServicerContext) -> provider_pb2.InvokeResponse:
@@ -182,8 +183,14 @@ class Provider(ResourceProviderServicer):
         arguments = from_struct(request.args)
         response = provider_pb2.InvokeResponse()
         # The field's name is a keyword.
-        getattr(response, "return").CopyFrom(to_struct(_answer(context, lambda: function(self._cloud, arguments))))
+        found = self._answer(context, lambda: function(self._cloud, arguments))
+        getattr(response, "return").CopyFrom(to_struct(found))
         return response
+
+    def _answer(self, context: grpc.ServicerContext, action: Callable[[], T]) -> T:
+        if self._cloud.interrupted.is_set():
+            _abort(context, "interrupted: not begun")
+        return _answer(context, action)
 
     def _outputs(self, kind: Kind, id_: str) -> Props:
         return self._cloud.store.snapshot().get(kind.token, id_) or {}
@@ -195,19 +202,25 @@ class Provider(ResourceProviderServicer):
 
 @contextmanager
 def serve(cloud: Cloud, *, show_output: bool = False) -> Iterator[int]:
-    """Serve the region on a free port of the loopback interface, which is handed out, until the block ends."""
+    """Serve the region on a free port of the loopback interface, which is handed out, until the block ends: then
+    with every handler that had begun, so that nothing is made any more.
+    """
     options = [
         ("grpc.max_receive_message_length", _MESSAGE_BYTES),
         ("grpc.max_send_message_length", _MESSAGE_BYTES),
     ]
-    server = grpc.server(ThreadPoolExecutor(max_workers=_THREADS), options=options)
+    handlers = ThreadPoolExecutor(max_workers=_THREADS)
+    server = grpc.server(handlers, options=options)
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(Provider(cloud, show_output=show_output), server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     try:
         yield port
     finally:
+        cloud.interrupted.set()
         server.stop(grace=None).wait()
+        handlers.shutdown()  # the server waits for its calls' ends, not for those who answer them
+        cloud.interrupted.clear()
 
 
 def _token(urn: str) -> str:

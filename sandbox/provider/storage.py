@@ -41,8 +41,25 @@ def _check_size(props: Props) -> None:
 
 
 def snapshot_file(cloud: Cloud, snapshot_id: str) -> Path:
-    """Where the content of a snapshot lies; somebody else puts it there."""
+    """Where the content of a snapshot lies; it is there once it has been taken."""
     return cloud.directory / "snapshots" / f"{snapshot_id}.img"
+
+
+def take_snapshot(cloud: Cloud, disk_id: str) -> str:
+    """Take a snapshot of a disk, as an automatic policy or a person at the console does; its id."""
+    with cloud.call("CreateSnapshot", {}, subject=disk_id) as inventory:
+        disk = existing(inventory, DISK, disk_id)
+    id_ = new_id("s", disk["regionId"])
+    target = snapshot_file(cloud, id_)
+    target.parent.mkdir(exist_ok=True)
+    half = target.with_suffix(".half")
+    if cloud.hardware is None:
+        half.touch()
+    else:
+        with cloud.blame("CreateSnapshot"):
+            cloud.hardware.snapshot_disk(disk_id, half)
+    half.replace(target)
+    return id_
 
 
 def _create_disk(cloud: Cloud, props: Props) -> str:
@@ -91,6 +108,7 @@ def _update_disk(cloud: Cloud, change: Change) -> None:
         action = "ModifyDiskSpec" if change.changed & {"category", "performanceLevel"} else "ModifyDiskAttribute"
         with cloud.call(action, inputs, subject=change.id) as inventory:
             check_tags(inputs)
+            _check_size(inputs)
             apply(inventory, DISK, change)
 
 

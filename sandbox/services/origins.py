@@ -18,6 +18,9 @@ Origin = Callable[[web.Request], Awaitable[Reply]]
 
 GITHUB_ASSETS = "release-assets.githubusercontent.com"
 GHCR_BLOBS = "pkg-containers.githubusercontent.com"
+# The hosts of the preset `mainland` (infra/box.py).
+GITHUB_MIRROR = "ghfast.top"
+GHCR_MIRROR = "ghcr.nju.edu.cn"
 OLLAMA_BLOBS = "dd20bb891979d25aebc8bec07b2b3bbc.r2.cloudflarestorage.com"
 ACME_HOSTS = ("acme-v02.api.letsencrypt.org", "acme-staging-v02.api.letsencrypt.org")
 MIRRORS = ("deb.debian.org", "security.debian.org")
@@ -44,13 +47,35 @@ class Origins:
         return self.cloud if _CLOUD_HOST.fullmatch(host) else self.by_host.get(host)
 
 
-def origins(sources: Sources, inner: ClientSession, outer: ClientSession, endpoints: Endpoints) -> Origins:
+@dataclass(frozen=True)
+class Releases:
+    """The archives of release pages: those of the parts, and what lies in `beside` (see `Store.releases`)."""
+
+    sources: Sources
+    beside: Path
+
+    def find(self, path: str) -> Path | None:
+        """The archive at `path` of github.com."""
+        found = _RELEASE.fullmatch(path)
+        if found is None:
+            return None
+        parts = {"ollama/ollama": self.sources.ollama, "caddyserver/caddy": self.sources.caddy}
+        release = parts.get(found["repository"])
+        if release is not None and release.version == found["version"]:
+            return release.path if found["file"].endswith("".join(release.path.suffixes[-2:])) else None
+        offered = self.beside / found["repository"] / found["version"] / found["file"]
+        return offered if offered.is_file() else None
+
+
+def origins(releases: Releases, inner: ClientSession, outer: ClientSession, endpoints: Endpoints) -> Origins:
     """The internet. `inner` reaches the region's own servers, `outer` the real mirrors."""
-    registry = f"http://127.0.0.1:{REGISTRY_PORT}"
+    registry, sources = f"http://127.0.0.1:{REGISTRY_PORT}", releases.sources
     found: dict[str, Origin] = {
-        "github.com": github(sources),
-        GITHUB_ASSETS: release_assets(sources),
-        "ghcr.io": container_registry(inner, registry),
+        "github.com": github(releases),
+        GITHUB_ASSETS: release_assets(releases),
+        GITHUB_MIRROR: release_mirror(releases),
+        "ghcr.io": container_registry(inner, registry, "ghcr.io", GHCR_BLOBS),
+        GHCR_MIRROR: container_registry(inner, registry, GHCR_MIRROR, None),
         GHCR_BLOBS: blobs(sources.registry_storage),
         "registry.ollama.ai": model_registry(inner, registry),
         OLLAMA_BLOBS: blobs(sources.registry_storage),
@@ -61,37 +86,47 @@ def origins(sources: Sources, inner: ClientSession, outer: ClientSession, endpoi
     return Origins(found, cloud_endpoint(endpoints))
 
 
-def github(sources: Sources) -> Origin:
+def github(releases: Releases) -> Origin:
     """Release downloads: a redirect to another host, as GitHub does it."""
 
     async def answer(request: web.Request) -> Reply:
-        if _release_file(sources, request.path) is None:
+        if releases.find(request.path) is None:
             return text(HTTPStatus.NOT_FOUND, "Not Found")
         return redirect(HTTPStatus.FOUND, f"https://{GITHUB_ASSETS}{request.path}")
 
     return answer
 
 
-def release_assets(sources: Sources) -> Origin:
+def release_assets(releases: Releases) -> Origin:
     """The archives themselves."""
 
     async def answer(request: web.Request) -> Reply:
-        path = _release_file(sources, request.path)
+        path = releases.find(request.path)
         return text(HTTPStatus.NOT_FOUND, "Not Found") if path is None else file(request, path)
 
     return answer
 
 
-def container_registry(inner: ClientSession, registry: str) -> Origin:
-    """ghcr.io: a token for everybody, no request without one; blobs are elsewhere."""
+def release_mirror(releases: Releases) -> Origin:
+    """A mirror that takes the whole address behind its own, and hands the archive out itself."""
+
+    async def answer(request: web.Request) -> Reply:
+        path = releases.find(request.path.removeprefix("/https://github.com"))
+        return text(HTTPStatus.NOT_FOUND, "Not Found") if path is None else file(request, path)
+
+    return answer
+
+
+def container_registry(inner: ClientSession, registry: str, name: str, blob_host: str | None) -> Origin:
+    """ghcr.io, or a mirror of it: a token for everybody, no request without one; blobs may be elsewhere."""
 
     async def answer(request: web.Request) -> Reply:
         if request.path == "/token":
             return document({"token": "anonymous"})
         if not request.headers.get("Authorization", "").startswith("Bearer "):
-            challenge = 'Bearer realm="https://ghcr.io/token",service="ghcr.io"'
+            challenge = f'Bearer realm="https://{name}/token",service="{name}"'
             return document({"errors": []}, HTTPStatus.UNAUTHORIZED, {"WWW-Authenticate": challenge})
-        return await _registry_answer(request, inner, registry, GHCR_BLOBS)
+        return await _registry_answer(request, inner, registry, blob_host)
 
     return answer
 
@@ -183,19 +218,10 @@ def _chat(asked: dict[str, object]) -> Reply:
     return Reply(HTTPStatus.OK, {"Content-Type": "text/event-stream"}, events())
 
 
-async def _registry_answer(request: web.Request, inner: ClientSession, registry: str, blob_host: str) -> Reply:
+async def _registry_answer(request: web.Request, inner: ClientSession, registry: str, blob_host: str | None) -> Reply:
     if request.method not in {"GET", "HEAD"}:
         return document({"errors": [{"code": "DENIED"}]}, HTTPStatus.FORBIDDEN)
-    if request.method == "GET" and (found := _BLOB.fullmatch(request.path)):
+    if blob_host is not None and request.method == "GET" and (found := _BLOB.fullmatch(request.path)):
         path = f"/{found['repository']}/blobs/{found['digest']}"
         return redirect(HTTPStatus.TEMPORARY_REDIRECT, f"https://{blob_host}{path}")
     return await forward(inner, f"{registry}{request.path_qs}", request, keep_host=False)
-
-
-def _release_file(sources: Sources, path: str) -> Path | None:
-    releases = {"ollama/ollama": sources.ollama, "caddyserver/caddy": sources.caddy}
-    found = _RELEASE.fullmatch(path)
-    release = releases.get(found["repository"]) if found else None
-    if found is None or release is None or release.version != found["version"]:
-        return None
-    return release.path if found["file"].endswith("".join(release.path.suffixes[-2:])) else None

@@ -1,6 +1,7 @@
 """One issue per stack that has drifted: `python -m scripts.ci.drift FOLDER` of files STACK.txt (GitHub).
 
-An open issue of the same title gets a comment instead of a second one. Nothing is closed: whoever mends it does that.
+CI's own open issue of the same title gets a comment instead of a second one. Nothing is closed: whoever mends it does
+that.
 """
 
 import re
@@ -21,10 +22,12 @@ def tell(forge: Forge, stack: str, text: str) -> None:
     words = (
         "`pulumi preview --refresh --expect-no-changes` found a difference, or could not look.\n\n"
         f"{quote}text\n{shown}\n{quote}\n\n"
-        "Either bring the change into the code, or put the cloud back with `pulumi up`: docs/ci.md."
+        f"Either bring the change into the code, or put the cloud back: `pulumi up --refresh --stack {stack}` (without "
+        "`--refresh` the state still says what the code says, and nothing happens). docs/ci.md has more."
     )
     # A list of issues holds pull requests too; those have the key.
-    same = [one for one in forge.every("issues?state=open") if one["title"] == title and "pull_request" not in one]
+    ours = forge.of_ours(forge.every("issues?state=open"))
+    same = [one for one in ours if one["title"] == title and "pull_request" not in one]
     if same:
         forge.call("POST", f"issues/{same[0]['number']}/comments", {"body": words})
     else:

@@ -16,18 +16,25 @@ class ForgeError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Forge:
-    """Comments of one repository. `api` ends at the repository; `notes` is the path of a request's comments."""
+    """Comments of one repository. Paths are below `repository`, or with a leading slash below `api`.
+
+    `writer` says where in a comment its author's name is; `own` is the name that CI writes under, None: the token's.
+    """
 
     api: str
+    repository: str
     headers: dict[str, str] = field(repr=False)
+    writer: tuple[str, str]
+    own: str | None
     notes: str  # with {number}
     note: str  # with {number} and {id}
     update: str  # the HTTP method
 
     def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         """Answer of one call, as JSON. Raises ForgeError."""
+        place = path if path.startswith("/") else f"/{self.repository}/{path}"
         request = urllib.request.Request(  # noqa: S310 (the address is the CI's own)
-            f"{self.api}/{path}",
+            f"{self.api}{place}",
             method=method,
             data=None if body is None else json.dumps(body).encode(),
             headers={**self.headers, "Content-Type": "application/json"},
@@ -50,9 +57,16 @@ class Forge:
             page += 1
         return found
 
+    def of_ours(self, notes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Those comments or issues that CI wrote itself: anybody can write what looks like one."""
+        part, name = self.writer
+        own = self.own or self.call("GET", "/user")["username"]
+        return [note for note in notes if (note[part] or {}).get(name) == own]
+
     def upsert(self, number: int, marker: str, body: str) -> None:
-        """Make the comment that begins with `marker`, or replace it."""
-        mine = [note for note in self.every(self.notes.format(number=number)) if note["body"].startswith(marker)]
+        """Make CI's comment that begins with `marker`, or replace it."""
+        notes = self.of_ours(self.every(self.notes.format(number=number)))
+        mine = [note for note in notes if note["body"].startswith(marker)]
         if mine:
             self.call(self.update, self.note.format(number=number, id=mine[0]["id"]), {"body": body})
         else:
@@ -65,9 +79,11 @@ def from_environment() -> Forge:
     """
     given = os.environ
     if "GITHUB_REPOSITORY" in given:
-        base = given.get("GITHUB_API_URL", "https://api.github.com")
         return Forge(
-            api=f"{base}/repos/{given['GITHUB_REPOSITORY']}",
+            api=given.get("GITHUB_API_URL", "https://api.github.com"),
+            repository=f"repos/{given['GITHUB_REPOSITORY']}",
+            writer=("user", "login"),
+            own="github-actions[bot]",  # whose the token of every workflow is
             headers={"Authorization": f"Bearer {given['GITHUB_TOKEN']}", "Accept": "application/vnd.github+json"},
             notes="issues/{number}/comments",
             note="issues/comments/{id}",
@@ -75,7 +91,10 @@ def from_environment() -> Forge:
         )
     if "CI_PROJECT_ID" in given:
         return Forge(
-            api=f"{given['CI_API_V4_URL']}/projects/{given['CI_PROJECT_ID']}",
+            api=given["CI_API_V4_URL"],
+            repository=f"projects/{given['CI_PROJECT_ID']}",
+            writer=("author", "username"),
+            own=None,
             headers={"PRIVATE-TOKEN": given["GITLAB_TOKEN"]},
             notes="merge_requests/{number}/notes",
             note="merge_requests/{number}/notes/{id}",

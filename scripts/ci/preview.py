@@ -1,8 +1,8 @@
 """What a change does to each stack, offline: `python -m scripts.ci.preview --base REF --out FOLDER [--pull NUMBER]`.
 
 Writes FOLDER/report.json: {"base", "pull", "stacks": {name: {"status", "text"}}}. A status other than 0 is that of
-`ops preview`: 1 a mandatory policy is broken, or the base cannot be previewed; 2 the stack file is refused. The
-program's own is 1 then. Nothing is read but the working tree and git: no secret, no account, no network.
+`ops preview`: 1 a mandatory policy is broken; 2 the stack file is refused, or git does not know the base. The program's
+own is 1 then. Nothing is read but the working tree and git: no secret, no account, no network.
 """
 
 import argparse

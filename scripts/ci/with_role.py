@@ -16,15 +16,19 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from alibabacloud_credentials.client import Client  # type: ignore[import-untyped]  # the package ships no types
+from alibabacloud_credentials.exceptions import CredentialException  # type: ignore[import-untyped]  # as above
 from alibabacloud_credentials.models import Config  # type: ignore[import-untyped]  # as above
+from Tea.exceptions import RetryError  # type: ignore[import-untyped]  # as above
 
 AUDIENCE = "sts.aliyuncs.com"
 SESSION = "open-webui-ci"
 HOUR_S = 3600
+SHORTEST_S = 900
+REFUSED = "    fix: the role's trust (docs/ci.md), or its longest session (RAM: Maximum Session Duration)"
 
 
 class IdentityError(Exception):
-    """CI gives no identity, or the environment does not name the role."""
+    """CI gives no identity, the environment does not name the role, or the role is refused."""
 
 
 def identity_token(given: Mapping[str, str]) -> str:
@@ -37,8 +41,11 @@ def identity_token(given: Mapping[str, str]) -> str:
     request = urllib.request.Request(  # noqa: S310 (the address is GitHub's own)
         f"{address}&audience={urllib.parse.quote(AUDIENCE)}", headers={"Authorization": f"Bearer {bearer}"}
     )
-    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 (as above)
-        return str(json.load(answer)["value"])
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 (as above)
+            return str(json.load(answer)["value"])
+    except OSError as error:
+        raise IdentityError(f"GitHub gives no identity: {error}") from None
 
 
 def role(given: Mapping[str, str]) -> dict[str, str]:
@@ -49,9 +56,17 @@ def role(given: Mapping[str, str]) -> dict[str, str]:
     return wanted
 
 
+def session_seconds(given: Mapping[str, str]) -> int:
+    """How long the credentials are to hold, in seconds. Raises IdentityError."""
+    text = given.get("ROLE_SESSION_SECONDS") or str(HOUR_S)
+    if not text.isdecimal() or int(text) < SHORTEST_S:
+        raise IdentityError(f"ROLE_SESSION_SECONDS = {text!r}: give whole seconds, {SHORTEST_S} or more")
+    return int(text)
+
+
 def credentials(given: Mapping[str, str]) -> dict[str, str]:
-    """The role's temporary credentials, as the variables that provider and SDKs read."""
-    named, token = role(given), identity_token(given)
+    """The role's temporary credentials, as the variables that provider and SDKs read. Raises IdentityError."""
+    named, seconds, token = role(given), session_seconds(given), identity_token(given)
     with tempfile.TemporaryDirectory() as folder:  # only its owner may enter it
         file = Path(folder) / "token"
         file.write_text(token, encoding="utf-8")
@@ -61,9 +76,14 @@ def credentials(given: Mapping[str, str]) -> dict[str, str]:
             oidc_provider_arn=named["ALIBABA_CLOUD_OIDC_PROVIDER_ARN"],
             oidc_token_file_path=str(file),
             role_session_name=SESSION,
-            duration_seconds=int(given.get("ROLE_SESSION_SECONDS") or HOUR_S),
+            role_session_expiration=seconds,  # duration_seconds is of another kind of credentials
         )
-        found = Client(config).get_credential()
+        try:
+            found = Client(config).get_credential()
+        except CredentialException as error:
+            raise IdentityError(f"{named['ALIBABA_CLOUD_ROLE_ARN']} for {seconds} s: {error}\n{REFUSED}") from None
+        except RetryError:  # its text is the whole address, token and all
+            raise IdentityError("the cloud's token service, sts.aliyuncs.com, cannot be reached") from None
     return {
         "ALIBABA_CLOUD_ACCESS_KEY_ID": found.access_key_id,
         "ALIBABA_CLOUD_ACCESS_KEY_SECRET": found.access_key_secret,

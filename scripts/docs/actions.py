@@ -21,7 +21,8 @@ class Scope(StrEnum):
 class Row:
     """One resource type. `names` are the resources that `scope` NAMED and REGION grant; action names by service.
 
-    `make` creates and tags, which no tag can narrow; `change` updates and deletes what is there.
+    `make` creates and tags, which no tag can narrow and a name only where the scope is REGION; `change` updates and
+    deletes what is there.
     """
 
     type: str
@@ -149,7 +150,8 @@ TABLE: Final = (
         make="ecs:RunInstances ecs:TagResources",
         change="ecs:ModifyInstanceMetadataOptions ecs:ModifyInstanceAttribute ecs:StartInstance ecs:StopInstance "
         "ecs:RebootInstance ecs:ModifyInstanceSpec ecs:ModifyPrepayInstanceSpec ecs:ModifyInstanceVpcAttribute "
-        "ecs:ModifyInstanceChargeType ecs:ModifyInstanceAutoRenewAttribute ecs:ReplaceSystemDisk ecs:ResizeDisk "
+        "ecs:ModifyInstanceNetworkSpec ecs:ModifyInstanceChargeType ecs:ModifyInstanceAutoReleaseTime "
+        "ecs:ModifyInstanceAutoRenewAttribute ecs:ReplaceSystemDisk ecs:ResizeDisk "
         "ecs:ModifyDiskSpec ecs:ModifyDiskAttribute ecs:JoinSecurityGroup ecs:LeaveSecurityGroup "
         "ecs:DeleteInstance ecs:UntagResources",
         scope=Scope.TAGGED,
@@ -316,6 +318,11 @@ PREVIEWER: Final = (
         "ecs:DescribeImageSupportInstanceTypes ecs:DescribeRegions vpc:DescribeVpcs vpc:DescribeVSwitches",
         source="data_source_alicloud_images.go, data_source_alicloud_zones.go, ops doctor",
     ),
+    Extra(
+        what="the price, for the limit in policy/stacks.yaml",
+        actions="ecs:DescribePrice ecs:DescribeSpotPriceHistory bss:DescribePrice",
+        source="ops/price.py, ops/quote.py; scripts/ci/pulumi.sh",
+    ),
 )
 OPERATOR: Final = (
     Extra(
@@ -329,8 +336,8 @@ OPERATOR: Final = (
     ),
     Extra(
         what="quote: prices and bills",
-        actions="ecs:DescribePrice bss:DescribePrice bss:QueryAccountBalance bss:DescribeInstanceBill "
-        "bssapi:GetPayAsYouGoPrice bssapi:QueryAccountBalance bssapi:DescribeInstanceBill",
+        actions="ecs:DescribePrice bss:DescribePrice bss:GetPayAsYouGoPrice bss:QueryAccountBalance "
+        "bss:DescribeInstanceBill bssapi:GetPayAsYouGoPrice bssapi:QueryAccountBalance bssapi:DescribeInstanceBill",
         source="ops/price.py, ops/bills.py",
     ),
     Extra(
@@ -347,8 +354,25 @@ OPERATOR: Final = (
         source='help page "Grant a RAM user permissions to use Cloud Assistant"',
     ),
     Extra(
+        what="runbooks: a snapshot of the data disk",
+        actions="ecs:CreateSnapshot",
+        tagged=True,
+        source="docs/runbooks/restore.md, docs/runbooks/leave.md",
+    ),
+    Extra(
+        what="the snapshot itself, which carries no tag of the stack; strike the deletion where others keep snapshots",
+        actions="ecs:CreateSnapshot ecs:DeleteSnapshot",
+        names=("acs:ecs:*:*:snapshot/*",),
+        source="docs/runbooks/leave.md",
+    ),
+    Extra(
+        what="runbooks: the monitoring agent on new instances, for the account",
+        actions="cms:PutMonitoringConfig",
+        source="docs/runbooks/alarms.md",
+    ),
+    Extra(
         what="mirror: put into a bucket what the box downloads",
-        actions="oss:GetBucketInfo oss:GetObject oss:PutObject oss:PutObjectAcl",
+        actions="oss:GetBucketInfo oss:GetObject oss:PutObject oss:PutObjectAcl oss:AbortMultipartUpload",
         names=("acs:oss:*:*:{project}-*",),
         source="ops/mirror.py",
     ),
@@ -359,3 +383,15 @@ OPERATOR: Final = (
         source="ops/address.py",
     ),
 )
+
+# What terraform-provider-alicloud can call for these types, and this program never makes it call.
+NEVER: Final = {
+    "ecs:AttachKeyPair ecs:DetachKeyPair ecs:CreateKeyPair ecs:ImportKeyPair ecs:DescribeKeyPairs ecs:DeleteKeyPairs": (
+        "the instance has no key pair; a policy refuses one"
+    ),
+    "ecs:AuthorizeSecurityGroupEgress ecs:ModifySecurityGroupEgressRule ecs:RevokeSecurityGroupEgress": (
+        "the group has rules for what comes in only"
+    ),
+    "ecs:ModifyDiskChargeType": "disks stay pay-as-you-go; a policy refuses a subscribed one",
+    "bssapi:GetPayAsYouGoPrice": "for the provider's list of types by price, which the program does not ask for",
+}

@@ -22,10 +22,11 @@ HEAD = f"""\
 
 <!-- Made by `make docs` from infra/sections.py and infra/settings.py. -->
 
-A stack is one file, `Pulumi.NAME.yaml`; `Pulumi.dev.yaml` is the smallest useful one. Four keys have no default:
-`alicloud:region`, `access.allowedNetworks`, `admin.email`, and `instance` with `type` and `zone`. Every other key may
-be left out. An unknown key is an error, and all errors are reported at once, each with the key, the value, why, and the
-fix; `make preview STACK=NAME` shows them without an account.
+A stack is one file, `Pulumi.NAME.yaml`; `Pulumi.dev.yaml` is the smallest useful one. Five keys have no default:
+`alicloud:region`, `access.allowedNetworks`, `admin.email`, `instance.type` and `instance.zone`. Every other key may be
+left out; **required** below a section that may be left out means: where that section is given. An unknown key is an
+error, and all errors are reported at once, each with the key, the value, why, and the fix; `make preview STACK=NAME`
+shows them without an account.
 
 In the file every key but the region begins with `{NAMESPACE}:`:
 

@@ -94,7 +94,7 @@ EXAMPLES: Final[dict[str, tuple[Any, ...]]] = {
             "registry": "registry.example.com",
             "models": "models.example.com",
             "acmeDirectory": "https://acme.example.com/directory",
-            "apt": "http://mirrors.cloud.aliyuncs.com",
+            "apt": "http://mirrors.cloud.aliyuncs.com/ubuntu",
         },
     ),
     "admin": ({"email": "admin@example.com", "name": "Admin"},),

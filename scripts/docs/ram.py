@@ -40,12 +40,13 @@ def previewer() -> Iterator[Statement]:
 
 def deployer() -> Iterator[Statement]:
     """Make and change; attach it together with previewer."""
-    yield _allow((row.make for row in actions.TABLE), actions.ANY)
+    yield _allow((row.make for row in actions.TABLE if row.scope is not Scope.REGION), actions.ANY)
     yield _allow((row.change for row in actions.TABLE if row.scope is Scope.TAGGED), actions.ANY, tagged=True)
     # A command has no tags; the machine that it runs on has.
     yield _allow(("ecs:InvokeCommand",), ("acs:ecs:*:*:command/*",))
     for names in _distinct(row.names for row in actions.TABLE if row.scope is not Scope.TAGGED):
-        yield _allow((row.change for row in actions.TABLE if row.names == names), names)
+        rows = [row for row in actions.TABLE if row.names == names]
+        yield _allow((f"{row.make if row.scope is Scope.REGION else ''} {row.change}" for row in rows), names)
     yield from map(_extra, actions.DEPLOYER)
 
 
@@ -94,7 +95,7 @@ Four policies, for four identities. Create each as a custom policy (RAM console 
 | [ram/previewer.json](ram/previewer.json) | CI on pull requests; drift detection | looks, changes nothing |
 | [ram/deployer.json](ram/deployer.json) | CI on merge, or you; **with** previewer | `pulumi up`, `pulumi destroy` |
 | [ram/operator.json](ram/operator.json) | whoever runs `python -m ops …` | status, prices, start and stop, commands |
-| [ram/instance-role.json](ram/instance-role.json) | the instance; made by the program | its own secrets |
+| [ram/instance-role.json](ram/instance-role.json) | the instance; the program makes it | its secrets, a metric |
 
 They are written for the project name `{PROJECT}` (Pulumi.yaml) in every region. With another name, replace it in all.
 None of them has been tried on a live account: a refusal names the missing action, and a report of it is welcome.
@@ -103,14 +104,17 @@ None of them has been tried on a live account: a refusal names the missing actio
 
 - **Tags.** What exists is changed only where it has the tag `project={PROJECT}`, which the program sets everywhere.
 - **Names.** Roles, policies and secrets are reached only where their names begin with `{PROJECT}-`.
-- **Neither.** Making a resource, looking at it, alarms, Cloud Assistant commands and ROS stacks cannot be narrowed in
-  these ways; a resource group can narrow the first two: grant the policy on the group instead of the account, and give
-  the previewer's and deployer's statements for `cms:`, `ros:`, `ram:` and `oos:` on the account.
+- **Neither.** Making a resource, looking at it, alarms and ROS stacks cannot be narrowed in these ways; Cloud Assistant
+  commands only to `command/*`, snapshots by hand only to `snapshot/*`. Granting on a resource group instead of the
+  account does not work: the program puts nothing into one.
 - **Limits of this.** Who may tag can tag a stranger's resource and then change it; who may make a role and pass it on
   can give the instance more than it should have. Against mistakes this is enough. Against the deployer itself only an
   account of its own is.
 - The previewer reads the stack's secrets, because a refresh compares them. Without drift detection, strike
   `oos:GetSecretParameter` and `kms:GetSecretValue`.
+- **`doctor`** also tries the purchase, as a dry run (`ecs:RunInstances`, `vpc:CreateVpc`): that check asks whether the
+  deployer could, and needs the deployer's policy. With the operator's alone it reports a missing permission.
+  The runbooks' `aliyun` lines that change the machine itself need the deployer's policy, too.
 
 A custom policy holds {LIMIT} characters without blanks; a test keeps each below that.
 """
@@ -118,7 +122,7 @@ A custom policy holds {LIMIT} characters without blanks; a test keeps each below
 
 def page() -> str:
     """docs/permissions.md."""
-    return "\n".join([HEAD, *_types(), *_extras(), ""])
+    return "\n".join([HEAD, *_types(), *_extras(), *_never(), ""])
 
 
 def _types() -> Iterator[str]:
@@ -150,6 +154,15 @@ def _extras() -> Iterator[str]:
         yield "|---|---|---|---|"
         for extra in extras:
             yield f"| {extra.what} | {_code(extra.actions)} | {_only(extra)} | {extra.source} |"
+
+
+def _never() -> Iterator[str]:
+    yield "\n## Not granted\n"
+    yield "What the provider can call for these types, and this program never makes it call.\n"
+    yield "| actions | why not |"
+    yield "|---|---|"
+    for names, why in actions.NEVER.items():
+        yield f"| {_code(names)} | {why} |"
 
 
 def _only(extra: Extra) -> str:

@@ -7,10 +7,10 @@ from ops.program import record_stack
 
 BEGIN = "<!-- resources of the stack dev: `python -m scripts.docs` -->"
 END = "<!-- /resources -->"
-HEAD = "| Component | Cloud resources |\n| --- | --- |"
+HEADS = {"README.md": "| Component | Cloud resources |", "README.zh-CN.md": "| 组件 | 云资源 |"}
 
 
-def table() -> str:
+def table(head: str) -> str:
     """Component -> what it declares, in the program's order."""
     resources = record_stack("dev").recording.resources
     parts: dict[str, Counter[str]] = {}
@@ -21,7 +21,7 @@ def table() -> str:
             module, _, kind = resource.type.split(":")[1].partition("/")
             parts[resource.parent][f"{module}.{kind[:1].upper()}{kind[1:]}"] += 1
     rows = (f"| `{urn.split('::')[-2].rsplit(':', 1)[-1]}` | {_kinds(kinds)} |" for urn, kinds in parts.items())
-    return "\n".join([BEGIN, HEAD, *rows, END])
+    return "\n".join([BEGIN, head, "| --- | --- |", *rows, END])
 
 
 def page(path: Path) -> str:
@@ -30,7 +30,7 @@ def page(path: Path) -> str:
     if BEGIN not in text:
         return text
     before, rest = text.split(BEGIN, 1)
-    return before + table() + rest.split(END, 1)[1]
+    return before + table(HEADS[path.name]) + rest.split(END, 1)[1]
 
 
 def _kinds(kinds: Counter[str]) -> str:

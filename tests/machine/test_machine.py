@@ -4,14 +4,17 @@ import os
 import signal
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from sandbox.guest import INTERRUPTED
 from sandbox.hardware import HardwareError, IngressRule, MachineSpec
 from sandbox.lifecycle import leftovers, remove
-from sandbox.parts import Parts, build
+from sandbox.machine import leader
+from sandbox.parts import Parts
 from sandbox.process import Process, await_condition
 from sandbox.region import Region
 from sandbox.services.faults import Fault, Kind
@@ -36,11 +39,6 @@ SPEC = MachineSpec(
     private_ip="10.20.1.10",
     user_data=b"#cloud-config\nwrite_files: [{path: /root/seed, content: first}]\n",
 )
-
-
-@pytest.fixture(scope="module")
-def parts() -> Parts:
-    return build()
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +84,27 @@ def test_a_command_s_status_and_output_come_back(region: Region) -> None:
 def test_a_command_is_stopped_with_its_children_when_its_time_is_over(region: Region) -> None:
     assert region.run_command(INSTANCE, b"sleep 4711 & sleep 4711", 1).exit_code == 124
     assert region.run_command(INSTANCE, b"pgrep -f '[s]leep 4711'", 10).exit_code == 1
+
+
+def test_a_command_that_nobody_waits_for_any_more_goes_on(region: Region) -> None:
+    begun = Path(f"/proc/{leader(Store(region.ca_file.parents[1]), INSTANCE)}/root/run/begun")
+    script = b"echo begun | tee /run/begun; until test -e /run/go-on; do sleep .1; done; echo > /run/over"
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(region.run_command, INSTANCE, script, 120)
+        try:
+            assert await_condition(begun.exists, 60)
+        finally:
+            region.interrupted.set()
+        said = running.result()
+    region.interrupted.clear()
+    assert (said.exit_code, said.output) == (INTERRUPTED, "begun\n")
+    sh(region, "touch /run/go-on; until test -e /run/over; do sleep .1; done")
+
+
+def test_a_sandbox_is_found_again_without_the_parts_it_was_made_of(region: Region) -> None:
+    found = Region.found(NAME)
+    assert found.machines() == region.machines()
+    assert "cloud-assistant-" in found.logs(INSTANCE, 50)
 
 
 def test_a_secret_is_read_with_the_credentials_of_the_role(region: Region) -> None:
@@ -158,6 +177,20 @@ def test_a_detached_disk_is_gone_from_a_running_machine_with_its_content_kept(re
     assert sh(region, f"test ! -e {DEVICE}; if findmnt /data; then exit 9; fi") == ""
     region.attach_disk(DISK, INSTANCE)
     assert sh(region, "mount /data; cat /data/file") == "kept"
+
+
+def test_a_snapshot_of_a_disk_in_use_is_whole_and_of_one_moment(region: Region) -> None:
+    other, target = "d-t4n0000000000000000e", region.ca_file.parents[1] / "snapshot.img"
+    sh(region, "echo before > /data/before")
+    region.snapshot_disk(DISK, target)
+    sh(region, "echo after > /data/after; cat /data/before")  # who waited goes on
+    region.create_disk(other, 2, target)
+    region.attach_disk(other, INSTANCE)
+    device = f"/dev/disk/by-id/virtio-{other.removeprefix('d-')}"
+    assert "needs_recovery" not in sh(region, f"tune2fs -l {device}")
+    assert sh(region, f"mount {device} /mnt; ls /mnt; umount /mnt").split() == ["before", "file", "lost+found"]
+    region.detach_disk(other, INSTANCE)
+    region.delete_disk(other)
 
 
 def test_a_new_system_disk_boots_the_new_user_data_and_keeps_the_data_disk(region: Region) -> None:

@@ -1,10 +1,10 @@
 """An account: who it is, what it has and may have, what it pays."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from tests.openapi.constants import ADDRESS, DISK, INSTANCE, REGION, ZONE
+from tests.openapi.constants import ADDRESS, DISK, INSTANCE, REGION, VPC, ZONE
 
 
 @dataclass(kw_only=True)
@@ -18,7 +18,10 @@ class Account:
     images: bool = True
     addresses: int = 3
     free_addresses: int = 250
-    vswitches: bool = True
+    vswitches: tuple[tuple[str, str], ...] = (("vsw-t4nexample01", VPC),)  # with their VPCs
+    groups: Mapping[str, tuple[tuple[str, bool], ...]] = field(  # by VPC: id, managed by a cloud service
+        default_factory=lambda: {VPC: (("sg-t4nmanaged01", True), ("sg-t4nexample01", False))}
+    )
     password: str = "correct-horse"
 
     def GetCallerIdentity(self, _: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -112,7 +115,8 @@ class Account:
             "Size": 100,
             "Status": "Available",
         }
-        images = [image] if self.images else []
+        owner = "system" if family.startswith("acs:") else "self"  # of the image; another one's is not found by family
+        images = [image] if self.images and given.get("ImageOwnerAlias", owner) == owner else []
         return {
             "Images": {"Image": images},
             "PageNumber": 1,
@@ -122,27 +126,38 @@ class Account:
         }
 
     def DescribeVSwitches(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
-        one = {
-            "AvailableIpAddressCount": self.free_addresses,
-            "CidrBlock": "10.20.1.0/24",
-            "IsDefault": False,
-            "Status": "Available",
-            "VSwitchId": given.get("VSwitchId", "vsw-t4nexample01"),
-            "VpcId": "vpc-t4nexample01",
-            "ZoneId": given.get("ZoneId", ZONE),
-        }
-        found = [one] if self.vswitches else []
-        return {"VSwitches": {"VSwitch": found}, "TotalCount": len(found), "PageNumber": 1, "PageSize": 10}
+        size, number = int(given.get("PageSize", 10)), int(given.get("PageNumber", 1))
+        names = [given["VSwitchId"]] if "VSwitchId" in given else [name for name, _ in self.vswitches]
+        found = [
+            {
+                "AvailableIpAddressCount": self.free_addresses,
+                "CidrBlock": "10.20.1.0/24",
+                "IsDefault": False,
+                "Status": "Available",
+                "VSwitchId": name,
+                "VpcId": dict(self.vswitches).get(name, VPC),
+                "ZoneId": given.get("ZoneId", ZONE),
+            }
+            for name in names
+        ]
+        page = found[(number - 1) * size : number * size]
+        return {"VSwitches": {"VSwitch": page}, "TotalCount": len(found), "PageNumber": number, "PageSize": size}
 
     def DescribeSecurityGroups(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
-        group = {
-            "SecurityGroupId": "sg-t4nexample01",
-            "SecurityGroupName": "default",
-            "SecurityGroupType": "normal",
-            "VpcId": given["VpcId"],
-        }
-        groups = {"SecurityGroups": {"SecurityGroup": [group]}}
-        return {**groups, "RegionId": REGION, "TotalCount": 1, "PageNumber": 1, "PageSize": 10}
+        number = int(given.get("NextToken") or 0)
+        found = self.groups.get(given["VpcId"], ())
+        groups = [
+            {
+                "SecurityGroupId": name,
+                "SecurityGroupName": "default",
+                "SecurityGroupType": "normal",
+                "ServiceManaged": managed,
+                "VpcId": given["VpcId"],
+            }
+            for name, managed in found[number : number + 1]
+        ]
+        token = str(number + 1) if number + 1 < len(found) else ""
+        return {"SecurityGroups": {"SecurityGroup": groups}, "RegionId": REGION, "NextToken": token}
 
     def DescribeEipAddresses(self, _: Mapping[str, Any]) -> Mapping[str, Any]:
         return {

@@ -4,14 +4,14 @@ import json
 from typing import Any
 
 from infra.box import box_spec
-from ops import stack_settings, status
+from ops import stack_settings
 from provisioning import bundle
 
 SECONDS = {"packages": 12.3, "disk": 2.1, "secrets": 1.4, "gpu": 8.8, "image": 41.0, "models": 95.2}
 
 
 def report(**ready: Any) -> dict[str, Any]:
-    """What ops/box_report.py prints on the box of the stack `dev` as its stack file now is."""
+    """What ops/box_report.py prints on the box of the stack `dev` as its stack file now is; `ready` is the gate's."""
     spec = box_spec(stack_settings.load("dev"))
     digest = bundle.build(spec).digest
     gate = {
@@ -25,7 +25,7 @@ def report(**ready: Any) -> dict[str, Any]:
         "bytes": 9_900_000_000,
         "gpuBytes": 9_900_000_000,
         "gpu": [["NVIDIA A10", "580.126.09", "23028"]],
-        "certificate": {"issuer": "Let's Encrypt", "notAfter": "Nov 29 06:11:22 2026 GMT", "public": True},
+        "certificate": {"issuer": "Let's Encrypt", "notAfter": "Nov 26 06:11:22 2026 GMT", "public": True},
         "steps": {name: {"start": 0.0, "end": taken, "seconds": taken} for name, taken in SECONDS.items()},
     }
     units = {name: {"ActiveState": "active", "SubState": "exited", "Result": "success"} for name in SECONDS}
@@ -33,7 +33,10 @@ def report(**ready: Any) -> dict[str, Any]:
     return {
         "release": digest,
         "status": {"units": {**units, **services}, "ready": {**gate, **ready}},
-        "versions": {row["name"]: row["wanted"] for row in status.versions(spec, None)},
+        "image": {"digest": spec.open_webui.image.digest, "tag": spec.open_webui.image.tag},
+        "ollamaVersion": spec.ollama.archive.version,
+        "caddyVersion": spec.caddy.version,
+        "certificate": {"issuer": "Let's Encrypt", "notAfter": "Nov 29 06:11:22 2026 GMT", "public": True},
         "disks": [
             {"mount": "/", "bytes": 107_374_182_400, "freeBytes": 71_000_000_000},
             {"mount": "/srv/open-webui", "bytes": 214_748_364_800, "freeBytes": 180_000_000_000},
@@ -50,7 +53,7 @@ def healthy(script: str) -> tuple[str, int]:
     """A box in order."""
     if "END-OF-REPORT" in script:
         return json.dumps(report()) + "\n", 0
-    if script.startswith("journalctl"):
+    if "journalctl" in script:
         return journal(script), 0
     return ("", 0) if script.strip() == "true" else (f"sh: {script.split(maxsplit=1)[0]}: not found\n", 127)
 

@@ -21,6 +21,7 @@ class Estate:
     tags: Mapping[str, str] | None = None
     status: str = "Running"
     paid: str = "PostPaid"
+    stopped_mode: str = "StopCharging"
     locks: tuple[str, ...] = ()
     snapshots: int = 2
     transition: list[str] = field(default_factory=list)
@@ -60,7 +61,7 @@ class Estate:
             "SpotStrategy": "NoSpot",
             "StartTime": "2026-11-20T08:01Z",
             "Status": self.status,
-            "StoppedMode": "StopCharging" if self.status == "Stopped" else "Not-applicable",
+            "StoppedMode": self.stopped_mode if self.status == "Stopped" else "Not-applicable",
             "Tags": {"Tag": [{"TagKey": key, "TagValue": value} for key, value in (self.tags or {}).items()]},
             "ZoneId": ZONE,
         }
@@ -99,7 +100,8 @@ class Estate:
         self.transition = ["Starting", "Running"]
         return {}
 
-    def StopInstance(self, _: Mapping[str, Any]) -> Mapping[str, Any]:
+    def StopInstance(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        self.stopped_mode = given.get("StoppedMode", "Not-applicable")
         self.transition = ["Stopping", "Stopped"]
         return {}
 

@@ -17,13 +17,20 @@ def digest(content: bytes) -> str:
 
 @dataclass
 class Hub:
-    """`files` by path; `blobs` and `manifests` by registry path; `cut` answers with half of those paths."""
+    """`files` by path; `blobs` and `manifests` by registry path; `wrong` answers with other bytes.
+
+    `cuts` are bytes after which a path's connection is lost, `busy` statuses that come first; each used up one by one.
+    """
 
     files: dict[str, bytes] = field(default_factory=dict)
     blobs: dict[str, bytes] = field(default_factory=dict)
     manifests: dict[str, tuple[str, bytes]] = field(default_factory=dict)
     wrong: set[str] = field(default_factory=set)
+    cuts: dict[str, list[int]] = field(default_factory=dict)
+    busy: dict[str, list[int]] = field(default_factory=dict)
+    ranges: bool = True
     asked: list[str] = field(default_factory=list)
+    offsets: dict[str, list[int]] = field(default_factory=dict)
     port: int = 0
     spec: Any = None  # the box's, of a stack's settings, with these hubs for the real ones
 
@@ -61,4 +68,11 @@ class Hub:
         content = self.blobs.get(plain, self.files.get(plain))
         if content is None:
             return 404, {}, b"not found"
-        return 200, {}, content[:-1] + b"?" if plain in self.wrong else content
+        content = content[:-1] + b"?" if plain in self.wrong else content
+        offset = int(headers.get("range", "bytes=0-").removeprefix("bytes=").removesuffix("-")) if self.ranges else 0
+        self.offsets.setdefault(plain, []).append(offset)
+        if statuses := self.busy.get(plain):
+            return statuses.pop(0), {}, b"busy"
+        whole = {"Content-Length": str(len(content) - offset)}
+        sent = self.cuts[plain].pop(0) if self.cuts.get(plain) else len(content)
+        return 206 if offset else 200, whole, content[offset : offset + sent]

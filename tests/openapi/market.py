@@ -5,8 +5,20 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from tests.openapi.constants import DATA_DISK, HOURLY, OTHER_ZONE, REGION, SYSTEM_DISK, TRAFFIC, ZONE
+from tests.openapi.constants import (
+    ADDRESS_FEE,
+    BANDWIDTH_DAY,
+    DATA_DISK,
+    HOURLY,
+    OTHER_ZONE,
+    REGION,
+    SYSTEM_DISK,
+    TRAFFIC,
+    ZONE,
+)
 from tests.openapi.server import Fault
+
+DISKS = ("cloud_essd", "cloud_auto")
 
 
 @dataclass(kw_only=True)
@@ -57,6 +69,36 @@ class Market:
         rules = {"Rule": [rule] if total["DiscountPrice"] else []}
         return {"PriceInfo": {"Price": {**total, **infos, "Currency": self.currency}, "Rules": rules}}
 
+    def GetPayAsYouGoPrice(self, given: Mapping[str, Any]) -> Mapping[str, Any] | Fault:
+        """An elastic address, by the modules of its two help pages; another set is refused."""
+        asked = {module["ModuleCode"]: (module["Config"], module["PriceType"]) for module in given["ModuleList"]}
+        if asked == {
+            "InternetTrafficOut": ("InternetTrafficOut:1", "Usage"),
+            "InstanceRent": ("InstanceRent:1", "Hour"),
+        }:
+            prices = {"InternetTrafficOut": TRAFFIC, "InstanceRent": ADDRESS_FEE}
+        elif asked.keys() == {"Bandwidth", "InternetChargeType", "ISP"} and asked["Bandwidth"][1] == "Day":
+            kbps = int(asked["Bandwidth"][0].removeprefix("Bandwidth:"))
+            prices = {"Bandwidth": kbps // 1024 * BANDWIDTH_DAY, "InternetChargeType": Decimal(0), "ISP": Decimal(0)}
+        else:
+            return Fault(400, "InvalidModuleCode", "The specified ModuleCode is invalid.")
+        details = [
+            {
+                "ModuleCode": code,
+                "OriginalCost": float(price),
+                "InvoiceDiscount": float(price - price * self.discount),
+                "CostAfterDiscount": float(price * self.discount),
+                "UnitPrice": float(price),
+            }
+            for code, price in prices.items()
+        ]
+        data = {
+            "Currency": self.currency,
+            "ModuleDetails": {"ModuleDetail": details},
+            "PromotionDetails": {"PromotionDetail": []},
+        }
+        return {"Code": "Success", "Message": "Successful!", "Success": True, "Data": data}
+
     def DescribeSpotPriceHistory(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
         offset, size = int(given.get("Offset") or 0), 2
         prices = self.spot_prices[offset : offset + size]
@@ -77,6 +119,8 @@ class Market:
 
     def DescribeAvailableResource(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
         what = given["DestinationResource"]
+        if what == "DataDisk" and given.get("SystemDiskCategory", "cloud_efficiency") not in DISKS:
+            return self._zones({given["ZoneId"]: []}, what)  # beside the assumed one, these types take nothing
         if what != "InstanceType":
             offers = [
                 {
@@ -87,7 +131,7 @@ class Market:
                     "Max": 2048,
                     "Unit": "GiB",
                 }
-                for name in ("cloud_essd", "cloud_auto")
+                for name in DISKS
             ]
             return self._zones({given["ZoneId"]: offers}, what)
         wanted = [name for name in self.types if given.get("InstanceType") in (None, name)]

@@ -7,7 +7,7 @@ import pytest
 
 from infra.box import box_spec
 from infra.settings import Settings
-from ops import bucket, mirror, registry
+from ops import bucket, download, mirror, registry
 from provisioning.spec import BoxSpec
 from tests.openapi import constants, oss
 from tests.openapi.hub import DOCKER, MANIFEST, Hub, digest
@@ -26,6 +26,7 @@ def hubs(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     with oss.serving(made.handle) as made.port:
         host = f"127.0.0.1:{made.port}"
         monkeypatch.setattr(registry, "MODELS", host)
+        monkeypatch.setattr(download, "FIRST_PAUSE_S", 0)
         index = made.push_index(
             "open-webui/open-webui",
             {

@@ -12,7 +12,7 @@ import yaml
 from typer.testing import CliRunner, Result
 
 from infra import naming
-from ops import assistant, doctor, power, stack_settings
+from ops import assistant, power, stack_settings, write_zone
 from ops.cli import app
 from ops.cloud import client
 from tests.configs import config
@@ -64,7 +64,7 @@ def operator(root: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Operator]:
     region = Region()
     (root / "Pulumi.yaml").write_text(f"name: {PROJECT}\n", encoding="utf-8")
     sign_in(monkeypatch, server.ACCESS_KEY, server.SECRET, server.TOKEN)
-    for module in (stack_settings, doctor):
+    for module in (stack_settings, write_zone):
         monkeypatch.setattr(module, "ROOT", root)
     monkeypatch.setattr(client, "FIRST_PAUSE_MS", 1)
     monkeypatch.setattr(client, "LONGEST_PAUSE_MS", 50)

@@ -34,22 +34,46 @@ class Oss:
     order: list[str] = field(default_factory=list)
     parts: dict[str, dict[int, bytes]] = field(default_factory=dict)
     started: dict[str, Mapping[str, str]] = field(default_factory=dict)
+    aborted: list[str] = field(default_factory=list)
+    refused: set[str] = field(default_factory=set)  # methods that answer with AccessDenied
+    sent: list[tuple[str, Mapping[str, str], Mapping[str, str]]] = field(default_factory=list)  # method, query, headers
+    domain: str = ""  # one that is bound to the first bucket
     port: int = 0
 
     def handle(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> tuple[int, Any, bytes]:
         parts = urlsplit(target)
         query = dict(parse_qsl(parts.query, keep_blank_values=True))
-        if not self._signed(method, parts.path, query, headers):
+        path = self._path(headers["host"].rpartition(":")[0], parts.path)
+        if path is None:
+            return error(403, "SecondLevelDomainForbidden", "Please use OSS third level domain to access.")
+        if not self._signed(method, path, query, headers):
             return error(403, "SignatureDoesNotMatch", "The request signature we calculated does not match.")
-        bucket, _, key = unquote(parts.path).lstrip("/").partition("/")
+        self.sent.append((method, query, headers))
+        bucket, _, key = unquote(path).lstrip("/").partition("/")
+        if method in self.refused:
+            return error(403, "AccessDenied", "You have no right to access this object.")
         if bucket not in self.buckets:
             return error(404, "NoSuchBucket", "The specified bucket does not exist.")
+        return self._answer(method, key, query, headers, body)
+
+    def _path(self, host: str, path: str) -> str | None:
+        """With the bucket in front, as it is signed; None for a host of the cloud that names no bucket."""
+        if host == self.domain:
+            return f"/{self.buckets[0]}{path}"
+        if not host.endswith("aliyuncs.com"):
+            return path
+        bucket, _, endpoint = host.partition(".")
+        return f"/{bucket}{path}" if endpoint.startswith("oss-") else None
+
+    def _answer(
+        self, method: str, key: str, query: Mapping[str, str], headers: Mapping[str, str], body: bytes
+    ) -> tuple[int, Any, bytes]:
         if "uploads" in query or "uploadId" in query:
             return self._multipart(method, key, query, headers, body)
         if method == "PUT":
             return self._keep(key, headers, body)
         if "bucketInfo" in query:
-            return 200, {}, b"<BucketInfo><Bucket><Name>%s</Name></Bucket></BucketInfo>" % bucket.encode()
+            return 200, {}, b"<BucketInfo><Bucket><Name>%s</Name></Bucket></BucketInfo>" % self.buckets[0].encode()
         found = self.objects.get(key)
         return (200, found.headers, b"") if found else error(404, "NoSuchKey", "The specified key does not exist.")
 
@@ -62,6 +86,9 @@ class Oss:
             answer = f"<InitiateMultipartUploadResult><UploadId>{upload}</UploadId></InitiateMultipartUploadResult>"
             return 200, {}, answer.encode()
         upload = query["uploadId"]
+        if method == "DELETE":
+            self.aborted.append(upload)
+            return 204, {}, b""
         if method == "PUT":
             self.parts[upload][int(query["partNumber"])] = body
             return 200, {"ETag": f'"{hashlib.md5(body).hexdigest()}"'}, b""  # noqa: S324 - what an ETag is
@@ -138,12 +165,14 @@ def serving(handle: Any) -> Iterator[int]:
             self.send_response(status)
             for name, value in more.items():
                 self.send_header(name, value)
-            self.send_header("Content-Length", str(len(content)))
+            if "Content-Length" not in more:
+                self.send_header("Content-Length", str(len(content)))
+            self.close_connection = int(more.get("Content-Length", len(content))) != len(content)
             self.end_headers()
             if self.command != "HEAD":
                 self.wfile.write(content)
 
-        do_PUT = do_POST = do_HEAD = do_GET
+        do_PUT = do_POST = do_HEAD = do_DELETE = do_GET
 
         def log_message(self, *_: Any) -> None:
             pass

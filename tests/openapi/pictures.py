@@ -2,6 +2,7 @@
 
 import io
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,12 +10,13 @@ from rich import _export_format
 from rich.console import Console, RenderableType
 from rich.text import Text
 
-from ops import show
+from ops import terminal
 from ops.program import ROOT
 from tests.openapi.operator import Operator
 
 FOLDER = ROOT / "docs/pictures"
 WIDTH = 110
+DISPLAYED = "(what was displayed here)"  # holds its place among what was printed
 # Without the fonts that rich would load from another host.
 FORMAT = re.sub(r"@font-face \{\{.*?\}\}\s*", "", _export_format.CONSOLE_SVG_FORMAT, flags=re.DOTALL)
 
@@ -29,17 +31,23 @@ def picture(operator: Operator, monkeypatch: pytest.MonkeyPatch, name: str, *arg
         color_system="truecolor",
         highlight=False,
         legacy_windows=False,
+        markup=False,
+        emoji=False,
         _environ={},
     )
     shown: list[RenderableType] = []
-    monkeypatch.setattr(show, "emit", shown.append)
+
+    def display(content: RenderableType) -> None:
+        shown.append(content)
+        sys.stderr.flush()
+        print(DISPLAYED, flush=True)
+
+    monkeypatch.setattr(terminal, "display", display)
     said = operator.run(*arguments).output
     typed = [word for word in arguments if word != "--yes"]
     console.print(Text.assemble(("$ ", "dim"), f"python -m ops {' '.join(typed)}"))
-    if said:
-        console.print(Text(said.rstrip("\n")))
-    for content in shown:
-        console.print(content)
+    for line in said.splitlines():
+        console.print(shown.pop(0) if line == DISPLAYED else Text(line))
     return console.export_svg(title=f"ops {typed[0]}", code_format=FORMAT, unique_id=name)
 
 

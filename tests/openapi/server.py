@@ -19,12 +19,13 @@ ACCESS_KEY, SECRET, TOKEN = "LTAI-operator", "operator-secret", "operator-token"
 
 @dataclass(frozen=True)
 class Fault:
-    """An answer other than success, as documented: HTTP status, code, message."""
+    """An answer other than success, as documented: HTTP status, code, message; `page` is HTML in its place."""
 
     status: int
     code: str
     message: str
     headers: Mapping[str, str] = field(default_factory=dict)
+    page: str = ""
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,9 @@ def serving(api: OpenApi):
             headers = {name.lower(): value for name, value in self.headers.items()}
             result = api.accept(self.command, self.path, headers, body)
             request_id = str(uuid.uuid4()).upper()
-            if isinstance(result, Fault):
+            if isinstance(result, Fault) and result.page:
+                self._send(result.status, result.page.encode(), {"Content-Type": "text/html"})
+            elif isinstance(result, Fault):
                 document: Mapping[str, Any] = {
                     "RequestId": request_id,
                     "HostId": headers["host"],
@@ -123,14 +126,13 @@ def serving(api: OpenApi):
                     "Message": result.message,
                     "Recommend": f"https://api.aliyun.com/troubleshoot?q={result.code}",
                 }
-                self._send(result.status, document, result.headers)
+                self._send(result.status, json.dumps(document).encode(), result.headers)
             else:
-                self._send(200, {"RequestId": request_id, **result}, {})
+                self._send(200, json.dumps({"RequestId": request_id, **result}).encode(), {})
 
         do_GET = do_POST
 
-        def _send(self, status: int, document: Mapping[str, Any], headers: Mapping[str, str]) -> None:
-            content = json.dumps(document).encode()
+        def _send(self, status: int, content: bytes, headers: Mapping[str, str]) -> None:
             self.send_response(status)
             for name, value in {"Content-Type": "application/json;charset=utf-8", **headers}.items():
                 self.send_header(name, value)

@@ -18,6 +18,7 @@ from rehearsal.box import Box
 from sandbox.engine import Engine, Outcome
 from sandbox.session import NAMESPACE, Session, directory
 
+ADMIN_PASSWORD = f"{NAMESPACE}:adminPassword"
 SERVICES = ("ollama", "open-webui", "caddy")
 # Not downloads: certificates, the cloud itself, and the backend whose models are listed.
 NO_ORIGINS = ("acme-", "aliyuncs.com", "api.openai.example")
@@ -25,7 +26,9 @@ NO_ORIGINS = ("acme-", "aliyuncs.com", "api.openai.example")
 
 @dataclass(frozen=True)
 class Seen:
-    """The box at one moment. `pids`: main process of each service; `boot`: changes with each boot."""
+    """The box at one moment. `pids`: main process of each service; `boot`: changes with each boot; `image`: the
+    digest of what runs.
+    """
 
     pids: Mapping[str, int]
     boot: str
@@ -56,14 +59,30 @@ class Changing:
 
     def configured(self, **sections: Any) -> Engine:
         """The engine with these values beside those that each section has."""
-        file = self.engine.project_dir / f"Pulumi.{self.engine.stack}.yaml"
-        committed = yaml.safe_load(file.read_text())["config"]
-        changed: dict[str, object] = {}
+        return replace(self.engine, config={**self.engine.config, **self._changed(sections)})
+
+    def beside(self, name: str, **sections: Any) -> Engine:
+        """A stack of its own in the same region: this one's configuration and admin, with these values changed."""
+        return replace(
+            self.engine,
+            stack=name,
+            state_dir=directory(self.session.name) / f"engine-{name}",
+            config={**self._committed(), **self.engine.config, **self._changed(sections)},
+            secret_config={**self.engine.secret_config, ADMIN_PASSWORD: self.outputs["adminPassword"]},
+        )
+
+    def _changed(self, sections: Mapping[str, Any]) -> dict[str, object]:
+        committed, changed = self._committed(), dict[str, object]()
         for name, values in sections.items():
             key = f"{NAMESPACE}:{name}"
             now = self.engine.config.get(key, committed.get(key))
             changed[key] = {**now, **values} if isinstance(now, dict) else values
-        return replace(self.engine, config={**self.engine.config, **changed})
+        return changed
+
+    def _committed(self) -> dict[str, object]:
+        file = self.engine.project_dir / f"Pulumi.{self.engine.stack}.yaml"
+        config: dict[str, object] = yaml.safe_load(file.read_text())["config"]
+        return config
 
     def up(self, **sections: Any) -> Cut:
         """Change these sections. Raises `EngineError` as `up` does; then the configuration is as it was."""
@@ -90,7 +109,8 @@ class Changing:
 
     def seen(self) -> Seen:
         script = "cat /proc/sys/kernel/random/boot_id; basename $(readlink /opt/open-webui-box/current)\n"
-        script += "docker ps --no-trunc --format '{{.Image}}' --filter name=open-webui\n"
+        script += "image=$(docker ps --no-trunc --format '{{.Image}}' --filter name=open-webui)\n"
+        script += "docker image inspect --format '{{index .RepoDigests 0}}' $image | sed 's/.*@//'\n"
         script += "".join(f"systemctl show -P MainPID owbox-{name}\n" for name in SERVICES)
         boot, release, image, *pids = self.box.run(script).split()
         assert "0" not in pids, pids
@@ -102,7 +122,7 @@ class Changing:
 
     def release_log(self) -> str:
         """What the last release command printed, as Cloud Assistant keeps it."""
-        logs = (directory(self.session.name) / "cloud/invocations").iterdir()
+        logs = (directory(self.session.name) / "cloud/invocations").glob("*.log")
         return max(logs, key=lambda path: path.stat().st_mtime).read_text()
 
     @contextmanager

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from rehearsal.box import Box
 from rehearsal.scenarios.keepsake import Keepsake
 from rehearsal.service import Service, eventually
 from sandbox import engine, host, parts, session
@@ -17,9 +18,12 @@ from sandbox.session import Session
 from tests.sandbox.changing import Changing, Times
 
 NAME = "daytwo"
-SNAPSHOT = "s-daytwo00000000000000"
-MODELS = ["tiny", {"name": "house-style", "modelfile": "FROM tiny\nSYSTEM Answer in one sentence.\n"}]
-MODEL_HOSTS = ("registry.ollama.ai", ".r2.cloudflarestorage.com")
+MODELS = [
+    {"name": "tiny", "source": "tiny:1"},
+    {"name": "house-style", "modelfile": "FROM tiny\nSYSTEM Answer in one sentence.\n"},
+]
+MODEL_BLOBS = ".r2.cloudflarestorage.com"
+MODEL_HOSTS = ("registry.ollama.ai", MODEL_BLOBS)
 TIMES = Times(Path(os.environ.get("REPORT", "report")) / "day-two.json")
 pytestmark = [
     pytest.mark.sandbox,
@@ -67,6 +71,7 @@ def reference(image: Image) -> str:
 def refused(stack: Changing, what: str, **sections: object) -> str:
     """An `up` that fails; the reason, as the release command printed it."""
     began = time.monotonic()
+    stack.box.mark()
     with stack.probed() as cut, pytest.raises(EngineError, match="Failed"):
         stack.configured(**sections).up()
     TIMES.keep(what, cut, began)
@@ -75,7 +80,7 @@ def refused(stack: Changing, what: str, **sections: object) -> str:
 
 def test_a_model_more_restarts_nothing_and_fetches_only_itself(stack, keepsake):
     before, began = stack.seen(), time.monotonic()
-    TIMES.keep("model added", cut := stack.up(models=[*MODELS, "tiny2"]), began)
+    TIMES.keep("model added", cut := stack.up(models=[*MODELS, {"name": "tiny2", "source": "tiny2:1"}]), began)
     after = stack.seen()
     assert after.restarted_since(before) == set()
     assert after.boot == before.boot
@@ -106,6 +111,32 @@ def test_a_longer_context_restarts_ollama_alone(stack, keepsake):
     assert stack.box.answers() < 30
 
 
+def test_another_mirror_restarts_nothing_and_fetches_nothing_that_is_there(stack, keepsake):
+    before, began = stack.seen(), time.monotonic()
+    TIMES.keep("mirrors", cut := stack.up(mirrors={"preset": "mainland"}), began)
+    after = stack.seen()
+    assert after.restarted_since(before) == set()
+    assert after.boot == before.boot
+    assert after.release != before.release
+    assert stack.fetched() == set()
+    assert cut.down == 0, cut.reasons
+    keepsake.check(stack.box)
+
+
+def test_another_version_of_ollama_comes_from_the_mirror_and_restarts_ollama_alone(stack, keepsake):
+    following = parts.next_ollama()
+    stack.session.region.offer("ollama/ollama", following)
+    before, began = stack.seen(), time.monotonic()
+    TIMES.keep("Ollama version", stack.up(ollama={"version": following.version, "sha256": following.sha256}), began)
+    after = stack.seen()
+    assert after.restarted_since(before) == {"ollama"}
+    assert after.boot == before.boot
+    assert stack.fetched() == {"ghfast.top"}
+    program = stack.box.run(f"readlink /proc/{after.pids['ollama']}/exe")
+    assert f"/ollama-{following.version}-{following.sha256[:12]}/" in program
+    assert stack.box.answers() < 30
+
+
 def test_the_box_tells_a_prometheus_beside_it(stack, keepsake):
     told = stack.box.run("systemctl start owbox-watch && curl -sSf http://127.0.0.1:9101/metrics")
     assert "open_webui_ready{} 1" in told
@@ -124,7 +155,7 @@ def test_a_digest_that_no_registry_has_changes_nothing(stack, keepsake, followin
 
 def test_a_model_that_does_not_exist_is_taken_back(stack, keepsake):
     before = stack.seen()
-    reason = refused(stack, "no such model", models=[*MODELS, "no-such-model"])
+    reason = refused(stack, "no such model", models=[*MODELS, "no-such-model:1b"])
     assert "no-such-model" in reason
     assert f"Release {before.release} serves again" in reason
     assert stack.seen() == before
@@ -137,6 +168,8 @@ def test_a_version_that_crashes_at_start_is_taken_back_with_its_database(stack, 
     before = stack.seen()
     crashing = {"image": reference(following), "environment": {"VECTOR_DB": "none-such"}}
     reason = refused(stack, "crash at start", openWebui=crashing)
+    assert "ghcr.nju.edu.cn" in stack.fetched()
+    assert "ghcr.io" not in stack.fetched()
     assert "owbox-open-webui" in reason
     assert "none-such" in reason
     assert f"Release {before.release} serves again" in reason
@@ -186,7 +219,7 @@ def test_a_new_version_keeps_everything_and_a_second_release_beside_it_is_refuse
     assert "another release is under way" in said
     stack.up(openWebui={"image": reference(following)})  # the same again, looked at
     after = stack.seen()
-    assert following.digest in after.image
+    assert after.image == following.digest
     assert "open-webui" in after.restarted_since(before)
     assert "ollama" not in after.restarted_since(before)
     assert after.boot == before.boot
@@ -213,15 +246,13 @@ def test_another_kind_of_certificate_restarts_caddy_alone(stack, keepsake, tmp_p
     keepsake.check(stack.box)  # with the publicly trusted certificate again
 
 
-def test_a_stack_whose_disk_is_born_of_a_copy_has_everything(stack, keepsake):
+def test_a_stack_whose_disk_is_born_of_a_snapshot_has_everything(stack, keepsake):
     """A restore: the machine stays, the disk is another one, made of the snapshot."""
     stack.box.run("systemctl start owbox-back-up && test -s /srv/open-webui/backups/hourly.db")
-    target = session.directory(NAME) / "cloud/snapshots" / f"{SNAPSHOT}.img"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    stack.session.region.snapshot_disk(stack.box.disk_id, target)
+    snapshot = session.snapshot(NAME, stack.session.region, stack.box.disk_id)
     stack.box.service().call("DELETE", f"/api/v1/chats/{keepsake.chat_id}")
     disk, began = stack.outputs["dataDiskId"], time.monotonic()
-    changed = stack.configured(dataDisk={"snapshotId": SNAPSHOT})
+    changed = stack.configured(dataDisk={"snapshotId": snapshot})
     with stack.probed() as cut:
         outcome = changed.up()
     TIMES.keep("restore", cut, began)
@@ -231,4 +262,29 @@ def test_a_stack_whose_disk_is_born_of_a_copy_has_everything(stack, keepsake):
     stack.engine, stack.outputs = changed, dict(outcome.outputs)
     keepsake.check(stack.box)
     assert "tiny:latest" in stack.box.service().models()
+    assert stack.box.answers() < 30
+
+
+def test_a_new_stack_in_another_zone_is_born_of_a_snapshot_beside_the_one_that_serves(stack, keepsake):
+    """A second machine, disk and address, with the people, chats, documents, models and key of the first."""
+    snapshot = session.snapshot(NAME, stack.session.region, stack.box.disk_id)
+    before, began = stack.seen(), time.monotonic()
+    again = stack.beside(
+        "again",
+        instance={"zone": "ap-southeast-1b"},
+        network={"vpcCidr": "10.30.0.0/16", "vswitchCidr": "10.30.1.0/24"},
+        dataDisk={"snapshotId": snapshot},
+    )
+    stack.box.mark()
+    with stack.probed() as cut:
+        outputs = again.up().outputs
+    TIMES.keep("new stack from a snapshot", cut, began)
+    born = Box(stack.session, outputs["instanceId"], outputs)
+    keepsake.check(born)
+    assert stack.box.service().models() == born.service().models()
+    assert born.answers() < 30
+    assert not [host for host in stack.fetched() if host.endswith(MODEL_BLOBS)]
+    assert cut.down == 0, cut.reasons
+    assert stack.seen() == before
+    again.destroy()
     assert stack.box.answers() < 30

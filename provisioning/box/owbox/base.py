@@ -23,7 +23,11 @@ METRICS = "127.0.0.1:9101"
 
 
 class StepError(Exception):
-    """Why a step gives up, in words for people; trying again would not help."""
+    """Why a step gives up, in words for people; trying again would not help. `unit`: whose reason it is, if known."""
+
+    def __init__(self, reason: str, unit: str = "") -> None:
+        super().__init__(reason)
+        self.unit = unit
 
 
 class TransientError(Exception):
@@ -81,6 +85,11 @@ class Box:
         """Where an archive of the spec is installed: the content names the place."""
         archive = self.spec["caddy"] if name == "caddy" else self.spec["ollama"]["archive"]
         return self.home / "programs" / f"{name}-{archive['version']}-{archive['sha256'][:12]}"
+
+
+def told(error: Exception) -> str:
+    """An error in words: those of a step's own as they are, any other one with its kind."""
+    return str(error) if isinstance(error, (StepError, TransientError, OSError)) else f"{type(error).__name__}: {error}"
 
 
 def full(name: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from owbox import cloud, database, disk, download, models, network, packages, ready, release, services, units, watch
-from owbox.base import Box, StepError, TransientError, say, write
+from owbox.base import Box, StepError, TransientError, say, told, write
 
 
 def secrets(box: Box) -> None:
@@ -53,9 +53,9 @@ def step(box: Box, name: str) -> None:
     try:
         STEPS[name](box)
         record["ok"] = True
-    except (StepError, TransientError, OSError) as error:
-        record["error"] = str(error)
-        raise StepError(str(error)) from error
+    except Exception as error:
+        record["error"] = told(error)
+        raise StepError(told(error)) from error
     finally:
         write(box.run / f"steps/{name}.json", json.dumps({**record, "end": time.monotonic()}))
 
@@ -85,7 +85,7 @@ def status(box: Box, form: str = "") -> None:
         print(f"  {name:15} {state:12} {took:>8} {last.get('error', '')}")
     if not found:
         print("not ready yet")
-    elif found["ok"]:
+    elif found.get("ok"):
         speed, cert = found["tokensPerSecond"], found["certificate"]
         print(f"ready since {found['at']}: {found['address']}, {found['model']} at {speed} tokens/s")
         print(f"certificate of {cert['issuer']} until {cert['notAfter']}", cert.get("warning", ""))
@@ -125,5 +125,5 @@ def main(here: Path, argv: list[str]) -> int:
         commands[command](box, *arguments)
     except (StepError, TransientError) as error:
         print(f"{' '.join(argv)}: {error}", file=sys.stderr)
-        return 1
+        return units.exit_status(error)
     return 0

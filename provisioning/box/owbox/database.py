@@ -5,7 +5,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from owbox.base import Box, say, write
+from owbox.base import Box, StepError, say, write
 
 
 def path(box: Box) -> Path:
@@ -17,10 +17,14 @@ def back_up(box: Box, target: Path) -> None:
     if path(box).exists():
         beside = target.with_suffix(".part")
         beside.unlink(missing_ok=True)
-        with closing(sqlite3.connect(path(box))) as source, closing(sqlite3.connect(beside)) as copy:
-            source.backup(copy)
-        beside.chmod(0o600)
-        beside.replace(target)
+        try:
+            with closing(sqlite3.connect(path(box))) as source, closing(sqlite3.connect(beside)) as copy:
+                source.backup(copy)
+            beside.chmod(0o600)
+            beside.replace(target)
+        except (sqlite3.Error, OSError) as error:
+            beside.unlink(missing_ok=True)
+            raise StepError(f"the database cannot be saved as {target}: {error}") from error
         say(f"database saved as {target}")
 
 

@@ -1,6 +1,7 @@
 """Archives: from any of several addresses, resumed where cut, trusted by SHA-256 alone."""
 
 import hashlib
+import os
 import shutil
 import time
 from pathlib import Path
@@ -94,6 +95,7 @@ def install(box: Box, name: str, artifact: Any) -> None:
         beside.mkdir(parents=True)
         run("tar", "-xf", archive, "-C", beside, "--no-same-owner")
         run("chmod", "-R", "go=rX", beside)
+        os.sync()  # the name says that it is complete, after a power loss too
         beside.rename(target)
         archive.unlink()
         say(f"{name} {artifact['version']} installed")

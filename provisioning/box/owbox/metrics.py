@@ -1,6 +1,7 @@
 """What a Prometheus on this machine may read: http://127.0.0.1:9101/metrics, written anew each minute."""
 
 import json
+import socket
 import time
 from contextlib import suppress
 from typing import Any
@@ -9,6 +10,7 @@ from owbox import release
 from owbox.base import OLLAMA, TRANSIENT, Box, fetch_json, run, write
 from owbox.packages import which
 
+ESTABLISHED = "01"  # in /proc/net/tcp
 GPU = {"memory.used": 1 << 20, "memory.total": 1 << 20, "utilization.gpu": 1, "temperature.gpu": 1}  # to bytes, %, °C
 
 
@@ -44,11 +46,19 @@ def loaded(_: Box) -> list[str]:
     ]
 
 
+def asked(box: Box) -> list[str]:
+    """Requests that Ollama has open: of each model `parallel` are answered at a time, the rest is its queue."""
+    host, port = OLLAMA.removeprefix("http://").split(":")
+    here = f"{socket.inet_aton(host)[::-1].hex().upper()}:{int(port):04X}"
+    rows = [row.split() for row in (box.root / "proc/net/tcp").read_text().splitlines()[1:]]
+    return [line("ollama_connections", sum(row[1] == here and row[3] == ESTABLISHED for row in rows))]
+
+
 def export(box: Box, *, up: bool) -> None:
     """What cannot be measured now is left out, but for `ready`, which says so."""
     lines = [line("ready", int(up)), line("checked_timestamp_seconds", round(time.time()))]
     lines += gate(release.report(box))
-    for measure in (gpus, loaded):
+    for measure in (gpus, loaded, asked):
         with suppress(*TRANSIENT):
             lines += measure(box)
     write(box.run / "metrics/metrics", "\n".join(lines) + "\n")

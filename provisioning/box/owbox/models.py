@@ -7,10 +7,25 @@ import time
 from typing import Any
 
 from owbox import layers
-from owbox.base import OLLAMA, Box, HttpError, StepError, TransientError, fetch_json, full, request, retry, say, write
+from owbox.base import (
+    OLLAMA,
+    TRANSIENT,
+    Box,
+    HttpError,
+    StepError,
+    TransientError,
+    fetch_json,
+    full,
+    request,
+    retry,
+    say,
+    wait_for,
+    write,
+)
 
 HOPELESS = ("file does not exist", "invalid model name", "no space left", "not found")
-STALL_S = 300  # without a line from Ollama, which itself retries stalled parts for ever
+START_S = 330
+STALL_S = 300  # without progress; Ollama itself retries stalled parts for ever
 EVERY_S = 15
 
 
@@ -23,10 +38,16 @@ class Progress:
 
     def __init__(self, name: str) -> None:
         self.name, self.most, self.told, self.layers = name, 0, 0.0, dict[str, tuple[int, int]]()
+        self.seen, self.since = "", time.monotonic()
 
     def line(self, line: Any) -> None:
         if digest := line.get("digest"):
             self.layers[digest] = (line.get("completed", 0), line.get("total", 0))
+        seen, now = f"{line.get('status')} {sum(completed for completed, _ in self.layers.values())}", time.monotonic()
+        if seen != self.seen:
+            self.seen, self.since = seen, now
+        elif now - self.since > STALL_S:  # Ollama goes on saying the same, and never gives up by itself
+            raise TransientError(f"nothing arrived for {STALL_S} s")
         if time.monotonic() - self.told > EVERY_S:
             self.told = time.monotonic()
             done, total = (sum(layer[i] for layer in self.layers.values()) >> 20 for i in (0, 1))
@@ -92,8 +113,8 @@ def create(box: Box, model: Any) -> None:
 
 def models(box: Box) -> None:
     """In the spec's order, the embedding model last. What is there is not asked for again."""
-    spec = box.spec["ollama"]
-    wanted = [*spec["models"], spec["embedding_model"]]
+    wanted = listed(box)
+    wait_for("Ollama to answer", START_S, lambda: [present()])  # its first start may have failed; it is started again
     memory = box.data / "modelfiles.json"
     made = json.loads(memory.read_text()) if memory.exists() else {}
     for model in wanted:
@@ -113,11 +134,24 @@ def models(box: Box) -> None:
         made[name] = mark
         write(memory, json.dumps(made))
         say(f"{name} is there")
-    if spec["prune"]:
-        keep = {full(model[key]) for model in wanted for key in ("name", "source")}
+
+
+def listed(box: Box) -> list[Any]:
+    spec = box.spec["ollama"]
+    return [*spec["models"], spec["embedding_model"]]
+
+
+def prune(box: Box) -> None:
+    """Remove what is no longer listed, where the stack asks for it. Once the release serves: the way back needs it."""
+    if not box.spec["ollama"]["prune"]:
+        return
+    keep = {full(model[key]) for model in listed(box) for key in ("name", "source")}
+    try:
         for name in present().keys() - keep:
             say(f"removing {name}, which is no longer listed")
             remove(name)
+    except TRANSIENT as error:
+        say(f"models that are no longer listed stay for now: {error}")
 
 
 def remove(name: str) -> None:

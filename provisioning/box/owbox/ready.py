@@ -8,9 +8,9 @@ from http.client import HTTPSConnection
 from socket import create_connection
 from typing import Any
 
-from owbox.base import OLLAMA, Box, StepError, TransientError, fetch_json, full, run, say, wait_for, write
+from owbox.base import OLLAMA, Box, StepError, TransientError, fetch_json, full, run, say, told, wait_for, write
 from owbox.packages import driver
-from owbox.units import UnitError, settled, timeline
+from owbox.units import UnitError, pending, settled, timeline
 
 PUBLIC_S = 90  # how long the certificate authority may take before the fallback counts
 
@@ -179,12 +179,20 @@ def ready(box: Box) -> None:
     try:
         wait_for("units", box.spec["limits"]["ready_s"], lambda: settled(box))
         result |= {"address": f"https://{box.host}", **check(box), "steps": timeline(box), "ok": True}
-    except StepError as error:
-        unit = error.unit if isinstance(error, UnitError) else "owbox-ready"
-        log = last_lines(unit)
-        result |= {"ok": False, "unit": unit, "reason": str(error), "log": log}
-        raise
+    except Exception as error:
+        reason = told(error)
+        unit = error.unit if isinstance(error, UnitError) else f"owbox-{(unsettled(box) or ['ready'])[0]}"
+        result |= {"ok": False, "unit": unit, "reason": reason, "log": last_lines(unit)}
+        raise StepError(reason) from error
     finally:
         result["at"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         result["seconds"] = round(time.monotonic() - began, 2)
         write(box.run / "ready.json", json.dumps(result, indent=1))
+
+
+def unsettled(box: Box) -> list[str]:
+    """What the gate was still waiting for when it gave up."""
+    try:
+        return pending(box)
+    except UnitError as error:
+        return [error.unit.removeprefix("owbox-")]

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from owbox import database, download, packages, services, units
-from owbox.base import Box, StepError, TransientError, run, say, succeeds, write
+from owbox import database, download, models, packages, services, units
+from owbox.base import Box, StepError, TransientError, run, say, succeeds, told, write
 
 
 def link(path: Path, target: Path) -> None:
@@ -56,7 +56,8 @@ def prove(box: Box) -> Any:
     if found.get("ok"):
         return found
     log = "\n".join(found.get("log", []))
-    raise StepError(f"{found.get('reason', 'the gate did not run')}\n--- {found.get('unit')}\n{log}")
+    unit = found.get("unit", "")
+    raise StepError(f"{found.get('reason', 'the gate did not run')}\n--- {unit}\n{log}", unit)
 
 
 def converge(box: Box, backup: Path | None = None) -> Any:
@@ -117,29 +118,50 @@ def change(old: Box, new: Box) -> Any:
     download.install(new, "ollama", new.spec["ollama"]["archive"])
     download.install(new, "caddy", new.spec["caddy"])
     services.image(new)
-    other = services.reference(old) != services.reference(new)
-    backup = new.data / f"backups/before-{new.digest}.db" if other else None
+    digests = [box.spec["open_webui"]["image"]["digest"] for box in (old, new)]
+    backup = new.data / f"backups/before-{new.digest}.db" if digests[0] != digests[1] else None
     if backup:
         backup.unlink(missing_ok=True)  # of an earlier attempt
     write(journal(new), json.dumps({"from": old.digest, "backup": str(backup or "")}))
     try:
         install(new)
         result = converge(new, backup)
-    except (StepError, TransientError) as error:
-        say(f"release {new.digest} failed, going back to {old.digest}: {str(error).splitlines()[0]}")
-        if backup and backup.exists():
-            database.order_put_back(new, backup)
-            run("systemctl", "stop", *units.service("open-webui"), timeout=120)
-            database.obey(new)
+    except Exception as error:  # whatever it is: people get back what served
+        reason, unit = told(error), getattr(error, "unit", "")
+        say(f"release {new.digest} failed, going back to {old.digest}: {reason.splitlines()[0]}")
         try:
-            run(old.release / "open-webui-box", "converge", timeout=86400)  # by its own code
-        except TransientError as second:
-            raise StepError(f"{error}\nAND the release before it does not come back: {second}") from error
-        journal(new).unlink()
-        raise StepError(f"{error}\nRelease {old.digest} serves again.") from error
+            go_back(old, backup)
+        except (StepError, TransientError, OSError) as second:
+            raise StepError(f"{reason}\nAND the release before it does not come back: {second}", unit) from error
+        tidy(*(box for box in releases(old) if box.digest not in (old.digest, new.digest)), old)
+        raise StepError(f"{reason}\nRelease {old.digest} serves again.", unit) from error
     journal(new).unlink()
     tidy(old, new)
     return result
+
+
+def go_back(old: Box, backup: Path | None) -> None:
+    """To what served: its database, its units, its programs; by its own code."""
+    if backup and backup.exists():
+        database.order_put_back(old, backup)
+        run("systemctl", "stop", *units.service("open-webui"), timeout=120)
+        database.obey(old)
+    run(old.release / "open-webui-box", "converge", timeout=86400)
+    journal(old).unlink()
+
+
+def finish(box: Box) -> None:
+    """A release that died without a reboot (killed, out of memory) has left its journal: go back for it."""
+    if journal(box).exists():
+        found = json.loads(journal(box).read_text())
+        say(f"the release before was cut off: back to {found['from']}")
+        try:
+            go_back(
+                Box(box.release.with_name(found["from"]), box.root), Path(found["backup"]) if found["backup"] else None
+            )
+        except (TransientError, OSError) as error:
+            say(f"{found['from']} does not come back: {error}")  # what is released now may
+            journal(box).unlink()
 
 
 def recover(box: Box) -> None:
@@ -153,11 +175,17 @@ def recover(box: Box) -> None:
         journal(box).unlink()
 
 
+def releases(box: Box) -> list[Box]:
+    """All that are unpacked here."""
+    return [Box(path.parent, box.root) for path in (box.home / "releases").glob("[!.]*/box.json")]
+
+
 def tidy(*kept: Box) -> None:
-    """Only what serves and what served before stay: releases, programs, images, database copies."""
+    """Only what serves, the last one here, and what served before stay: releases, programs, images, database copies."""
     box = kept[-1]
     names = {box.digest for box in kept}
     used = {box.program(name) for box in kept for name in ("ollama", "caddy")}
+    images = {services.local_image(box) for box in releases(box)} - {services.local_image(box) for box in kept}
     for folder in (box.home / "releases").iterdir():
         if folder.name not in names:
             shutil.rmtree(folder)
@@ -167,20 +195,23 @@ def tidy(*kept: Box) -> None:
     copies = sorted((box.data / "backups").glob("before-*.db"), key=lambda path: path.stat().st_mtime)
     for path in copies[: -box.spec["limits"]["keep_releases"]]:
         path.unlink()
-    ours = f"{box.spec['open_webui']['image']['registry']}/{box.spec['open_webui']['image']['repository']}"
-    listed = run("docker", "image", "ls", "--digests", "--format", "{{.Repository}}@{{.Digest}}", ours).split()
-    for image in set(listed) - {services.reference(box) for box in kept}:
-        succeeds("docker", "image", "rm", image)  # refused while a container uses it
+    for image in images - {""}:
+        succeeds("docker", "image", "rm", "--force", image)  # refused while a container uses it
 
 
 def release(box: Box) -> Any:
     """What the Cloud Assistant command runs: the gate of the first boot, and every later change."""
     with alone(box):
+        finish(box)
         served = current(box)
-        if served is None or served.release == box.release:
+        if served is not None and served.release != box.release:
+            result = change(served, box)
+        else:
             install(box)
             if report(box).get("release") != box.digest:  # not yet judged since the machine's start: it is starting
                 start()
-                return prove(box)
-            return converge(box)
-        return change(served, box)
+                result = prove(box)
+            else:
+                result = converge(box)
+        models.prune(box)
+        return result

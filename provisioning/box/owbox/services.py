@@ -120,8 +120,8 @@ def secret_environment(box: Box) -> dict[str, str]:
 
 def open_webui(box: Box) -> Launch:
     """The container. Values reach it through a file in tmpfs: byte for byte, in no argv and no stored config."""
-    image = reference(box)
-    found = json.loads(run("docker", "image", "inspect", image))[0]["Config"]
+    image = local_image(box)
+    found = json.loads(run("docker", "image", "inspect", image))[0]["Config"]  # Docker 28 leaves out what is empty
     inside, outside = "/run/open-webui-box", box.run / "open-webui"
     options = {
         "name": "open-webui",
@@ -140,11 +140,31 @@ def open_webui(box: Box) -> Launch:
     }
     argv = ["docker", "run", "--rm", "--read-only", "--tmpfs=/tmp:exec", "--tmpfs=/root/.cache"]
     argv += [f"--{name}={value}" for name, value in options.items()]
-    argv += [image, f"{inside}/entry.py", *(found["Entrypoint"] or []), *(found["Cmd"] or [])]
+    argv += [image, f"{inside}/entry.py", *(found.get("Entrypoint") or []), *(found.get("Cmd") or [])]
     values = {**open_webui_environment(box), **secret_environment(box)}
     entry = (box.release / "entry.py").read_text()
     files = {outside / "environment.json": json.dumps(values), outside / "entry.py": entry}
     return Launch(argv, {"HOME": "/run", "PATH": "/usr/bin:/bin"}, files)
+
+
+def seed(box: Box) -> None:
+    """What the image brings in its data folder (the models of speech recognition) lies under our mount: copied once."""
+    folder = box.data / "open-webui"
+    if not (folder / "cache").exists():
+        copy = (
+            "if [ -d /app/backend/data/cache ]; then cp -a /app/backend/data/cache /seed/new; else mkdir /seed/new; fi"
+        )
+        options = ["--rm", "--network=none", "--cap-drop=ALL", "--pull=never", "--entrypoint=sh"]
+        mount = f"--mount=type=bind,source={folder},target=/seed"
+        run(
+            "docker",
+            "run",
+            *options,
+            mount,
+            local_image(box),
+            "-c",
+            f"rm -rf /seed/new; {copy}; mv /seed/new /seed/cache",
+        )
 
 
 def issuers(box: Box) -> list[dict[str, Any]]:
@@ -185,6 +205,7 @@ def become(box: Box, name: str) -> None:
         write(path, content, 0o400)
     if name == "open-webui":
         subprocess.run(["docker", "rm", "-f", "open-webui"], capture_output=True, check=False)  # left by a hard stop
+        seed(box)
     if name == "caddy" and box.spec["tls"]["mode"] != "internal":
         # Of the certificates that it has kept, Caddy takes the newest: the authority's would wait for its own to age.
         shutil.rmtree(box.data / "caddy/certificates/local", ignore_errors=True)
@@ -222,17 +243,19 @@ def wait(name: str) -> None:
     wait_for(f"{name} to answer", START_S, check)
 
 
-def reference(box: Box) -> str:
-    image = box.spec["open_webui"]["image"]
-    return f"{image['registry']}/{image['repository']}@{image['digest']}"
+def local_image(box: Box) -> str:
+    """The image's id on this machine, whichever registry it came from; empty where it is not here."""
+    rows = run("docker", "image", "ls", "--digests", "--no-trunc", "--format", "{{.Digest}} {{.ID}}").splitlines()
+    return dict(map(str.split, rows)).get(box.spec["open_webui"]["image"]["digest"], "")
 
 
 def image(box: Box) -> None:
     """The image by digest, and the network that its container shares with Ollama."""
-    if not succeeds("docker", "image", "inspect", reference(box)):
-        say(f"pulling {reference(box)}")
-        name, _, digest = reference(box).partition("@")
-        retry("docker pull", lambda: docker.pull(name, digest))
+    wanted = box.spec["open_webui"]["image"]
+    if not local_image(box):
+        name = f"{wanted['registry']}/{wanted['repository']}"
+        say(f"pulling {name}@{wanted['digest']}")
+        retry("docker pull", lambda: docker.pull(name, wanted["digest"]))
     if not succeeds("docker", "network", "inspect", "owbox"):
         bridge = ["-o", "com.docker.network.bridge.name=owbox0", "--subnet", base.SUBNET, "--gateway", ADDRESS]
         run("docker", "network", "create", *bridge, "owbox")

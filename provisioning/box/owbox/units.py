@@ -9,6 +9,8 @@ PREPARED = ["packages", "disk", "secrets", "network", "address", "gpu"]
 PREPARED += ["fetch-ollama", "install-ollama", "install-caddy", "image"]
 STEPS = [*PREPARED, "models"]
 SERVICES = ["ollama", "open-webui", "caddy"]
+ORDER = [*PREPARED, "ollama", "models", "open-webui", "caddy"]
+FIRST_STATUS = 10
 SHOWN = "ActiveState,SubState,Result,Job,InactiveExitTimestampMonotonic,ActiveEnterTimestampMonotonic"
 
 
@@ -16,8 +18,13 @@ class UnitError(StepError):
     """A unit that failed."""
 
     def __init__(self, unit: str, reason: str) -> None:
-        super().__init__(f"{unit}: {reason}")
-        self.unit = unit
+        super().__init__(f"{unit}: {reason}", unit)
+
+
+def exit_status(error: Exception) -> int:
+    """What a release ends with: it tells the step to whoever gets no other word (release_command.STEPS)."""
+    name = getattr(error, "unit", "").removeprefix("owbox-")
+    return FIRST_STATUS + [*ORDER, "ready"].index(name) if name in (*ORDER, "ready") else 1
 
 
 def service(*names: str) -> list[str]:
@@ -39,19 +46,25 @@ def record(box: Box, step: str) -> dict[str, Any]:
     return found if found.get("digest") == box.digest else {}
 
 
-def settled(box: Box) -> bool:
-    """Whether every unit has done its part; raises as soon as one of them has given up."""
-    pending = []
-    for name, unit in states().items():
-        last, state = record(box, name), unit["ActiveState"]
+def pending(box: Box) -> list[str]:
+    """What has not done its part yet; raises as soon as one has given up, what others wait for first."""
+    found, seen = [], states()
+    for name in ORDER:
+        unit, last = seen[name], record(box, name)
+        state = unit["ActiveState"]
         if unit.get("Job"):
-            pending.append(name)
+            found.append(name)
         elif state == "failed":
             raise UnitError(f"owbox-{name}", last.get("error") or unit["Result"])
         elif state != "active" or (name in STEPS and not last.get("ok")):
-            pending.append(name)
-    if pending:
-        raise TransientError(", ".join(pending))
+            found.append(name)
+    return found
+
+
+def settled(box: Box) -> bool:
+    """Whether every unit has done its part."""
+    if waiting := pending(box):
+        raise TransientError(", ".join(waiting))
     return True
 
 

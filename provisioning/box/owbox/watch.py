@@ -15,7 +15,9 @@ AGAIN_S = 900  # between two attempts to start what gave up
 
 
 def serves(box: Box) -> None:
-    """Raises where people cannot chat. A model that fell out of memory, with Ollama itself, is loaded again."""
+    """Raises where people cannot chat. Where no model is in memory, as after a restart of Ollama's, the default one is
+    loaded; another one there is left alone: somebody uses it, and the two may not fit beside each other.
+    """
     trust = ssl.create_default_context()
     root = box.data / "caddy/pki/authorities/local/root.crt"
     if root.exists():
@@ -24,8 +26,9 @@ def serves(box: Box) -> None:
         raise StepError("Open WebUI is not ready")
     if box.spec["gpu"]:
         packages.driver()
-    model = full(box.spec["ollama"]["models"][0]["name"])
-    if model not in [entry["name"] for entry in fetch_json(f"{OLLAMA}/api/ps")["models"]]:
+    spec = box.spec["ollama"]
+    model, embedding = (full(known["name"]) for known in (spec["models"][0], spec["embedding_model"]))
+    if not {entry["name"] for entry in fetch_json(f"{OLLAMA}/api/ps")["models"]} - {embedding}:
         with request(f"{OLLAMA}/api/generate", {"model": model, "stream": False}, timeout=300):
             say(f"{model} was not in memory: loaded")
 
@@ -65,6 +68,9 @@ def watch(box: Box) -> None:
         say(f"not serving: {reason}")
     metrics.export(box, up=not reason)
     if host := box.spec["metrics_endpoint"]:
-        report(host, 0 if reason else 1)
+        try:
+            report(host, 0 if reason else 1)
+        except (StepError, *TRANSIENT) as error:
+            say(f"CloudMonitor was not told: {error}")
     if not release.under_way(box):
         start_again(box)
