@@ -61,7 +61,11 @@ AT_ONCE = {
         "retry(f\"{name} {artifact['version']}\", lambda: attempt(artifact, part))",
         "attempt(artifact, part)",
     ),
-    "image": code("services", 'retry("docker pull", lambda: docker.pull(name, digest))', "docker.pull(name, digest)"),
+    "image": code(
+        "services",
+        'retry("docker pull", lambda: docker.pull(name, wanted["digest"]))',
+        'docker.pull(name, wanted["digest"])',
+    ),
     "packages": code("packages", 'retry("apt", attempt)', "attempt()"),
     "models": code("models", 'retry(f"model {name}", attempt)', "attempt()"),
 }
@@ -344,7 +348,7 @@ CLOUD = (
     broken("^throttling that lasts", "a name of the machine that is different at each run", "machines before",
            Edit("infra/gpu_instance.py", 'f"{name}-instance"', f'f"{{name}}-instance-{AT_EACH_RUN}"')),
     broken("^the lost answer to a command", "the first command has no hook that tries again", "ServerUnreachable",
-           Edit("infra/release.py", "CARRY_S, [], hooks", "CARRY_S, []")),
+           Edit("infra/release.py", "CARRY_S, [], late", "CARRY_S, [], why")),
     broken("^deletion refused by protection", "protected in the cloud only, not by Pulumi", "",
            Edit("infra/gpu_instance.py", "protect=args.protect,\n                ignore",
                 "protect=False,\n                ignore")),
