@@ -98,14 +98,15 @@ def _models(choices: tuple[ModelChoice, ...], registry: str | None) -> tuple[Mod
     """In the order given. A Modelfile may be made from an earlier one of them, which is then not pulled."""
     made: list[Model] = []
     for choice in choices:
-        source = model_names.short(choice.base or choice.source or choice.name)
+        origin = source = model_names.short(choice.base or choice.source or choice.name)
         there = choice.base and model_names.plain(source) in {model_names.plain(model.name) for model in made}
         first = source.split("/", 1)[0]
         has_host = "/" in source and ("." in first or ":" in first)
         if registry is not None and not has_host and not there:
             source = f"{registry}/{source if '/' in source else f'library/{source}'}"
         name = model_names.short(choice.name)
-        made.append(Model(name=name, source=source, modelfile=choice.modelfile_from(source)))
+        text = choice.modelfile_from(source)
+        made.append(Model(name=name, source=source, origin=None if origin == source else origin, modelfile=text))
     return tuple(made)
 
 

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import bz2
 import gzip
 import io
 import json
@@ -16,6 +17,7 @@ import yaml
 PACKED: Final = frozenset({"userData", "commandContent"})
 _OPENERS: Final[tuple[tuple[bytes, Callable[[bytes], bytes]], ...]] = (
     (b"\x1f\x8b", gzip.decompress),
+    (b"BZh", bz2.decompress),
     (b"\xfd7zXZ\x00", lzma.decompress),
 )
 
@@ -69,7 +71,7 @@ def _open(path: str, content: bytes) -> Iterator[tuple[str, str]]:
         if content.startswith(magic):
             try:
                 content = opener(content)
-            except (OSError, EOFError, zlib.error, lzma.LZMAError):
+            except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError):
                 break
     if content[257:262] == b"ustar":
         with tarfile.open(fileobj=io.BytesIO(content)) as archive:

@@ -45,6 +45,7 @@ class Model(Value):
 
     name: str
     source: str  # a name that Ollama can pull; equal to `name` unless a mirror or another hub serves it
+    origin: str | None = None  # `source` without the mirror: another one is another model under the same name
     modelfile: str | None = None  # its text; `source` is then its FROM, pulled first
 
 

@@ -7,7 +7,7 @@ from provisioning import bundle
 from provisioning.spec import BoxSpec
 
 LIMIT = 32 * 1024
-ARCHIVE = "/var/lib/open-webui-box/bundle.tar.xz.b85"  # the name tells `contents` how to open it
+ARCHIVE = "/var/lib/open-webui-box/bundle.tar.bz2.b85"  # the name tells `contents` how to open it
 
 TEMPLATE = """\
 #cloud-config

@@ -1,7 +1,11 @@
+import datetime as dt
 import json
 import subprocess
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from owbox import services
 
 from provisioning.spec import Tls, TlsMode
@@ -71,8 +75,30 @@ def test_a_fallback_that_was_kept_does_not_come_before_the_authoritys_certificat
     for folder in (ours, theirs):
         folder.mkdir(parents=True)
     monkeypatch.setattr("os.execve", lambda *_: None)
+    (box.run / "caddy.json").write_text(json.dumps(services.caddy_configuration(box)))
     services.become(box, "caddy")
     assert (ours.exists(), theirs.exists()) == (kept, True)
+
+
+def keep(folder, days):
+    """A certificate as Caddy keeps it, of so many days from now on."""
+    folder.mkdir(parents=True)
+    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([])
+    until = dt.datetime.now(dt.UTC) + dt.timedelta(days=days)
+    made = x509.CertificateBuilder(name, name, key.public_key(), 1, until - dt.timedelta(days=6), until)
+    pem = made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+    (folder / "203.0.113.10.crt").write_bytes(pem)
+
+
+@pytest.mark.parametrize(
+    ("issuer", "days", "fallback"),
+    [("acme.example-directory", 3, False), ("acme.example-directory", -1, True), ("local", 3, True)],
+)
+def test_a_renewal_that_fails_does_not_replace_a_certificate_that_is_valid(tmp_path, issuer, days, fallback):
+    box = boxes.release(tmp_path, spec(tls__acme_directory="https://acme.example/directory"))
+    (box.run / "caddy.json").write_text(json.dumps(services.caddy_configuration(box)))
+    keep(box.data / "caddy/certificates" / issuer / "203.0.113.10", days)
+    assert [found["module"] for found in issuers(services.caddy_now(box))] == ["acme", "internal"][: 1 + fallback]
 
 
 def test_metrics_are_for_this_machine_alone(tmp_path):

@@ -62,10 +62,15 @@ def test_an_error_inside_the_answer_is_tried_again(daemon):
         docker.pull(NAME, DIGEST)
 
 
-@pytest.mark.parametrize("status", [200, 404])
-def test_a_digest_that_the_registry_does_not_know_is_not_waited_for(daemon, status):
+CONTAINERD = f'failed to resolve reference "{NAME}@{DIGEST}": {NAME}@{DIGEST}: not found'  # Docker 29.1.3
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"), [(200, "manifest unknown"), (404, "manifest unknown"), (200, CONTAINERD)]
+)
+def test_a_digest_that_the_registry_does_not_know_is_not_waited_for(daemon, status, reason):
     daemon.status = status
-    daemon.lines = ({"message" if status == 404 else "error": "manifest unknown"},)
+    daemon.lines = ({"message" if status == 404 else "error": reason},)
     with pytest.raises(StepError, match="does not know"):
         docker.pull(NAME, DIGEST)
 

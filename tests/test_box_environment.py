@@ -1,8 +1,12 @@
 import json
+import os
+import sqlite3
 import subprocess
+from contextlib import closing
 
 import pytest
-from owbox import docker, services
+from owbox import database, docker, services
+from owbox.base import StepError
 
 from provisioning import owned_environment
 from provisioning.spec import Backend
@@ -103,6 +107,21 @@ def test_the_same_image_from_another_mirror_is_no_other_one(launch, tmp_path, mo
     services.image(box)
 
 
+@pytest.fixture
+def docker_29(tmp_path, monkeypatch):
+    """Docker's client since 29.1.3 on the older image store: what has no tag is listed with --all only."""
+    path = tmp_path / "bin/docker"
+    path.parent.mkdir()
+    path.write_text(f'#!/bin/sh\ncase "$*" in *" --all "*) echo {DIGEST} sha256:{"1" * 64};; esac\n')
+    path.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{path.parent}:{os.environ['PATH']}")
+
+
+@pytest.mark.usefixtures("docker_29")
+def test_an_image_without_a_tag_is_found_by_docker_29_too(tmp_path):
+    assert services.local_image(boxes.release(tmp_path)) == "sha256:" + "1" * 64
+
+
 def test_an_image_that_is_not_here_is_pulled_from_the_specs_registry(tmp_path, monkeypatch):
     pulled = []
     monkeypatch.setattr(services, "run", lambda *_: "<none> sha256:2\nsha256:other sha256:3\n")
@@ -158,3 +177,78 @@ def test_only_what_a_service_is_started_from_changes_its_fingerprint(launch, tmp
     assert print_of("ollama", base) == print_of("ollama", renamed)
     assert print_of("ollama", base) != print_of("ollama", boxes.spec(ollama__parallel=9))
     assert print_of("caddy", base) == print_of("caddy", boxes.spec(limits__upload_mib=1))
+
+
+@pytest.fixture
+def migrations(tmp_path, monkeypatch):
+    """The image's migrations, read by the very program that reads them in a container; returns what asked."""
+    folder = tmp_path / "image/open_webui/migrations/versions"
+    folder.mkdir(parents=True)
+    (folder.parents[1] / "__init__.py").write_text("raise ImportError('only to be looked for')")
+    (folder / "a.py").write_text("revision: str = 'aaa111'\ndown_revision: str | None = None\n")
+    (folder / "b.py").write_text('revision = "bbb222"\ndown_revision = "aaa111"\n')
+    asked = []
+
+    def run(*argv: str) -> str:
+        asked.append(argv)
+        assert {"--network=none", "--cap-drop=ALL", "--rm"} <= set(argv)
+        program = ["python3", *argv[argv.index("sha256:1") + 1 :]]
+        return subprocess.run(program, cwd=tmp_path / "image", check=True, capture_output=True, text=True).stdout
+
+    monkeypatch.setattr(services, "local_image", lambda _: "sha256:1")
+    monkeypatch.setattr(services, "run", run)
+    return asked
+
+
+def migrated(box, revision):
+    database.path(box).parent.mkdir(parents=True, exist_ok=True)
+    with closing(sqlite3.connect(database.path(box))) as connection:
+        connection.execute("create table if not exists alembic_version (version_num text)")
+        connection.execute("delete from alembic_version")
+        connection.execute("insert into alembic_version values (?)", [revision])
+        connection.commit()
+
+
+def test_a_database_of_a_newer_version_is_not_started_on(tmp_path, migrations):
+    """A machine whose system disk is made anew boots with the release that it was born with."""
+    box = boxes.release(tmp_path)
+    migrated(box, "ccc333")
+    with pytest.raises(StepError, match="newer Open WebUI: v1 does not know its schema ccc333"):
+        services.readable(box)
+    assert not services.migrates(box).exists()
+
+
+def test_a_database_of_an_older_version_is_started_on_and_may_take_its_time(tmp_path, migrations, monkeypatch):
+    box = boxes.release(tmp_path)
+    waited = []
+    monkeypatch.setenv("MAINPID", str(os.getpid()))
+    monkeypatch.setattr(services, "wait_for", lambda _, seconds, __: waited.append(seconds))
+    for revision in ("aaa111", "bbb222", "bbb222"):
+        migrated(box, revision)
+        services.readable(box)
+        services.wait(box, "open-webui")
+    assert waited == [2700, 2700, services.START_S]
+    assert len(migrations) == 2  # what is known is not asked for at each start
+
+
+def test_a_machine_without_a_database_asks_nothing(tmp_path, migrations):
+    services.readable(boxes.release(tmp_path))
+    assert migrations == []
+
+
+def test_an_image_that_keeps_its_migrations_elsewhere_is_started(tmp_path, migrations):
+    for path in (tmp_path / "image").rglob("*.py"):
+        if path.name != "__init__.py":
+            path.unlink()
+    box = boxes.release(tmp_path)
+    migrated(box, "ccc333")
+    services.readable(box)
+
+
+def test_the_gate_is_told_why_open_webui_is_not_started(tmp_path, migrations, monkeypatch):
+    box = boxes.release(tmp_path)
+    migrated(box, "ccc333")
+    monkeypatch.setattr(services, "LAUNCH", {"open-webui": lambda _: services.Launch(["true"], {})})
+    with pytest.raises(StepError):
+        services.become(box, "open-webui")
+    assert "does not know its schema" in json.loads((box.run / "steps/open-webui.json").read_text())["error"]

@@ -150,6 +150,37 @@ def test_a_model_from_a_mirror_gets_its_own_name_and_the_mirrors_is_not_shown(ol
     assert ollama.names == {"qwen3:8b", "nomic-embed-text:latest"}
 
 
+def asked_for(ollama: Ollama, tmp_path: Path, *models_: Model) -> list[str]:
+    """What a release with these models asks for."""
+    ollama.calls.clear()
+    models.models(boxes.release(tmp_path, boxes.spec(ollama__models=models_)))
+    return [body["model"] for what, body in ollama.calls if what == "pull" and body["model"] != "nomic-embed-text"]
+
+
+def test_another_source_under_the_same_name_is_asked_for(ollama, tmp_path):
+    ours = "hf.co/org/repo:Q4_K_M"
+    assert asked_for(ollama, tmp_path, Model(name="house", source=ours)) == [ours]
+    assert asked_for(ollama, tmp_path, Model(name="house", source=ours)) == []
+    assert asked_for(ollama, tmp_path, Model(name="house", source="hf.co/org/other:Q8_0")) == ["hf.co/org/other:Q8_0"]
+
+
+def test_the_name_itself_is_pulled_where_another_source_stood_behind_it(ollama, tmp_path):
+    assert asked_for(ollama, tmp_path, Model(name="qwen3:8b", source="hf.co/org/repo:Q4")) == ["hf.co/org/repo:Q4"]
+    assert asked_for(ollama, tmp_path, Model(name="qwen3:8b", source="qwen3:8b")) == ["qwen3:8b"]
+    assert asked_for(ollama, tmp_path, Model(name="qwen3:8b", source="qwen3:8b")) == []
+
+
+@pytest.mark.parametrize("text", [None, "FROM {}\nSYSTEM short"])
+def test_another_mirror_of_the_same_source_pulls_nothing(ollama, tmp_path, monkeypatch, text):
+    monkeypatch.setattr(models, "create", lambda _, model: ollama.names.add(full(model["name"])))
+
+    def house(source: str, origin: str | None) -> Model:
+        return Model(name="house", source=source, origin=origin, modelfile=text.format(source) if text else None)
+
+    assert asked_for(ollama, tmp_path, house("qwen3:8b", None)) == ["qwen3:8b"]
+    assert asked_for(ollama, tmp_path, house("registry.example/library/qwen3:8b", "qwen3:8b")) == []
+
+
 def test_models_that_are_no_longer_listed_stay(ollama, tmp_path):
     ollama.names.add("old:latest")
     models.models(boxes.release(tmp_path))

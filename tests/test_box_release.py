@@ -1,12 +1,13 @@
 import fcntl
 import json
+import signal
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 from owbox import database, download, models, packages, release, services, units
-from owbox.base import Box, StepError, TransientError
+from owbox.base import Box, StepError, TransientError, within
 
 from provisioning.spec import ContainerImage
 from tests import boxes
@@ -154,6 +155,35 @@ def test_a_release_that_cannot_be_fetched_has_changed_nothing(tmp_path, old, mac
     monkeypatch.setattr(services, "image", unknown)
     with pytest.raises(StepError, match="does not know"):
         release.release(boxes.release(tmp_path, boxes.spec(open_webui__image=NEW_IMAGE)))
+    assert machine.current.release == old.release
+    assert machine.ran == []
+
+
+def test_a_release_that_does_not_end_in_time_is_cut_short_and_taken_back(tmp_path, old, machine, monkeypatch):
+    """The cloud ends its command some time later, and would leave the box in the middle."""
+    monkeypatch.setattr(release, "within", lambda _, __: within("the release", 1))
+    monkeypatch.setattr(
+        units, "states", lambda *names: {name: {"Job": "7" if name == "models" else ""} for name in names}
+    )
+    found = machine.again
+
+    def again(*names: str) -> None:
+        if names == ("models",) and machine.current.release != old.release:
+            signal.pause()
+        found(*names)
+
+    monkeypatch.setattr(units, "again", again)
+    with pytest.raises(StepError, match=r"longer than 1 s\nRelease \w+ serves again"):
+        release.release(boxes.release(tmp_path, boxes.spec(limits__upload_mib=1)))
+    assert machine.said("systemctl stop owbox-models.service")
+    assert not release.journal(old).exists()
+
+
+def test_a_fetch_that_does_not_end_in_time_has_changed_nothing(tmp_path, old, machine, monkeypatch):
+    monkeypatch.setattr(release, "within", lambda what, _: within(what, 1))
+    monkeypatch.setattr(services, "image", lambda _: signal.pause())
+    with pytest.raises(StepError, match=r"fetching what .* needs took longer"):
+        release.release(boxes.release(tmp_path, boxes.spec(limits__upload_mib=1)))
     assert machine.current.release == old.release
     assert machine.ran == []
 

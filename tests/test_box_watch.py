@@ -3,7 +3,7 @@ import os
 from contextlib import nullcontext
 
 import pytest
-from owbox import cloud, metrics, packages, ready, release, units, watch
+from owbox import cloud, metrics, packages, ready, release, services, units, watch
 from owbox.base import TransientError
 
 from tests import boxes
@@ -128,6 +128,29 @@ def test_what_gave_up_is_started_again_but_not_each_minute(box, told, started):
     os.utime(box.run / "tried-again", (long_ago, long_ago))
     watch.watch(box)
     assert len(started) == 4
+
+
+def caddy_runs(box, issuers):
+    (box.run / "caddy.json").write_text(json.dumps(services.caddy_configuration(box)))
+    config = services.caddy_configuration(box)
+    del config["apps"]["tls"]["automation"]["policies"][0]["issuers"][issuers:]
+    services.in_force(box).parent.mkdir(parents=True)
+    services.in_force(box).write_text(json.dumps(config))
+
+
+@pytest.mark.parametrize(
+    ("certified", "issuers", "done"), [(True, 2, "reload"), (True, 1, None), (False, 1, "restart"), (False, 2, None)]
+)
+def test_caddys_own_authority_is_in_force_exactly_while_there_is_no_other_certificate(
+    box, told, monkeypatch, certified, issuers, done
+):
+    """A renewal that fails would else replace a certificate that is valid for days."""
+    ran = []
+    caddy_runs(box, issuers)
+    monkeypatch.setattr(services, "certified", lambda _: certified)
+    monkeypatch.setattr(watch, "run", lambda *argv: ran.append(argv))
+    watch.watch(box)
+    assert ran == ([("systemctl", done, "owbox-caddy.service")] if done else [])
 
 
 def test_nothing_is_started_behind_a_releases_back(box, told, started):

@@ -76,14 +76,23 @@ def test_what_travels_is_the_same_program_on_the_same_lines(path: Path):
 
 
 def _code(source: str) -> list[tuple[str, int]]:
-    """Every statement without its docstring, with its line."""
+    """Every statement without its docstring and the types of arguments and results, with its line."""
     tree = ast.parse(source)
     for node in ast.walk(tree):
+        if isinstance(node, ast.arg):
+            node.annotation = None
+        if isinstance(node, ast.FunctionDef):
+            node.returns = None
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
             node.body = node.body[1:] or (
                 [] if isinstance(node, ast.Module) else [ast.Pass(lineno=node.body[0].lineno)]
             )
     return [(ast.dump(node), node.lineno) for node in ast.walk(tree) if isinstance(node, ast.stmt)]
+
+
+def test_types_of_arguments_and_results_stay_behind():
+    source = 'def f(a: dict[str, int], *b: str, c: "x -> y" = 1) -> list[str]:\n    d: int = 1\n    return d\n'
+    assert bundle.slim(source) == "def f(a, *b, c = 1):\n d: int = 1\n return d\n"
 
 
 def test_a_text_that_looks_like_a_comment_stays():

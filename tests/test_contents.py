@@ -1,4 +1,5 @@
 import base64
+import bz2
 import gzip
 import io
 import json
@@ -26,7 +27,7 @@ def archive(**files: str) -> bytes:
     return buffer.getvalue()
 
 
-@pytest.mark.parametrize("compress", [gzip.compress, lzma.compress, bytes])
+@pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, lzma.compress, bytes])
 def test_an_archive_in_cloud_config_opens_file_by_file(compress):
     config = {
         "write_files": [
@@ -53,7 +54,7 @@ def test_bytes_as_yaml_writes_them_open_too():
 
 
 def test_what_cannot_be_opened_is_told_by_length_and_checksum():
-    for content in (b"\xff\xfe\xfd", b"\x1f\x8bno gzip after all", b"\xfd7zXZ\x00nor xz"):
+    for content in (b"\xff\xfe\xfd", b"\x1f\x8bno gzip after all", b"\xfd7zXZ\x00nor xz", b"BZh\xffnor bzip2"):
         assert contents.parts(packed(content)) == {"": f"{len(content)} bytes, CRC {zlib.crc32(content):08x}"}
 
 

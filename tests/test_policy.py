@@ -1,8 +1,8 @@
 """Each policy rule with what breaks it and what keeps it, and the exceptions that a stack may have."""
 
+import bz2
 import io
 import json
-import lzma
 import random
 import tarfile
 from dataclasses import replace
@@ -69,7 +69,7 @@ def carried(**files: str) -> list[Resource]:
             member = tarfile.TarInfo(name)
             member.size = len(text)
             tar.addfile(member, io.BytesIO(text.encode()))
-    built = Bundle(content=lzma.compress(archive.getvalue()), digest="0123456789abcdef", sizes=())
+    built = Bundle(content=bz2.compress(archive.getvalue()), digest="0123456789abcdef", sizes=())
     command = made("alicloud:ecs/command:Command")
     return [
         replace(command, urn=f"{command.urn}{index}", texts={"commandContent": text})

@@ -2,11 +2,13 @@
 
 import json
 import os
+import signal
 import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from http.client import HTTPException, HTTPResponse
@@ -28,6 +30,10 @@ class StepError(Exception):
     def __init__(self, reason: str, unit: str = "") -> None:
         super().__init__(reason)
         self.unit = unit
+
+
+class LateError(StepError):
+    """What did not end within its time."""
 
 
 class TransientError(Exception):
@@ -161,6 +167,22 @@ def wait_for(what: str, seconds: float, do: Callable[[], T | None], every: float
             say(f"waiting for {what}: {reason}")
             told = reason
         time.sleep(every)
+
+
+@contextmanager
+def within(what: str, seconds: int) -> Iterator[None]:
+    """Ends what goes on inside when the time is over, whatever it waits for; in the main thread only."""
+
+    def over(*_: object) -> None:
+        raise LateError(f"{what} took longer than {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, over)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
 
 
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no proxy between the box and itself

@@ -110,7 +110,7 @@ def main(here: Path, argv: list[str]) -> int:
         "boot": boot,
         "step": step,
         "exec": services.become,
-        "wait": lambda _, name: services.wait(name),
+        "wait": services.wait,
         "status": status,
         "watch": watch.watch,
         "back-up": lambda box: database.back_up(box, box.data / "backups/hourly.db"),

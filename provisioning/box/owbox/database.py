@@ -12,6 +12,18 @@ def path(box: Box) -> Path:
     return box.data / "open-webui/webui.db"
 
 
+def revisions(box: Box) -> list[str]:
+    """What Alembic, which migrates it, has written down of its schema; empty where there is no database yet."""
+    if not path(box).exists():
+        return []
+    try:
+        with closing(sqlite3.connect(path(box))) as known:
+            return sorted(revision for (revision,) in known.execute("SELECT version_num FROM alembic_version"))
+    except sqlite3.Error as error:
+        say(f"{path(box)}: {error}")  # Open WebUI itself shall tell what it makes of it
+        return []
+
+
 def back_up(box: Box, target: Path) -> None:
     """A consistent copy, by SQLite's own means."""
     if path(box).exists():

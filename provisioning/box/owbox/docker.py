@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 from owbox.base import StepError, TransientError, run
 
 SOCKET = "/run/docker.sock"
+UNKNOWN = "manifest unknown"  # Docker 29 with containerd's image store says NAME@DIGEST: not found
 STALL_S = 90  # without a word: a layer that is fetched or unpacked tells its progress several times a second
 
 
@@ -22,7 +23,7 @@ def pull(name: str, digest: str) -> None:
         for line in daemon.getresponse():
             told = json.loads(line)
             if reason := told.get("error") or told.get("message"):
-                if "manifest unknown" in reason:  # a digest does not appear by waiting
+                if any(words in reason for words in (UNKNOWN, f"@{digest}: not found")):  # it will not appear
                     raise StepError(f"{reason}: the registry does not know {name}@{digest}")
                 raise TransientError(reason)
     except TimeoutError as error:

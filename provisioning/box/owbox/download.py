@@ -81,21 +81,30 @@ def fetch(box: Box, name: str, artifact: Any) -> Path:
         part = archive.with_name(archive.name + ".part")
         say(f"fetching {name} {artifact['version']}")
         retry(f"{name} {artifact['version']}", lambda: attempt(artifact, part))
+        os.sync()  # the name says that it is complete, after a power loss too
         part.replace(archive)
     return archive
 
 
-def install(box: Box, name: str, artifact: Any) -> None:
-    """Unpack beside, then rename: a directory with the final name is complete."""
-    target = box.program(name)
-    if not target.exists():
-        archive = fetch(box, name, artifact)
-        beside = target.with_name(f".{target.name}")
-        shutil.rmtree(beside, ignore_errors=True)
-        beside.mkdir(parents=True)
+def unpack(box: Box, name: str, artifact: Any) -> None:
+    """Beside, then renamed: a directory with the final name is complete."""
+    target, archive = box.program(name), fetch(box, name, artifact)
+    beside = target.with_name(f".{target.name}")
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir(parents=True)
+    try:
         run("tar", "-xf", archive, "-C", beside, "--no-same-owner")
-        run("chmod", "-R", "go=rX", beside)
-        os.sync()  # the name says that it is complete, after a power loss too
-        beside.rename(target)
-        archive.unlink()
+    except TransientError:
+        archive.unlink()  # it was right when it was fetched: whatever has become of it, it is fetched anew
+        raise
+    run("chmod", "-R", "go=rX", beside)
+    os.sync()  # the name says that it is complete, after a power loss too
+    beside.rename(target)
+    archive.unlink()
+
+
+def install(box: Box, name: str, artifact: Any) -> None:
+    """The archive's content in its place, unless it is there."""
+    if not box.program(name).exists():
+        retry(f"unpacking {name} {artifact['version']}", lambda: unpack(box, name, artifact), tries=2)
         say(f"{name} {artifact['version']} installed")

@@ -119,11 +119,14 @@ def models(box: Box) -> None:
     made = json.loads(memory.read_text()) if memory.exists() else {}
     for model in wanted:
         name, source, text = model["name"], model["source"], model["modelfile"]
-        mark = hashlib.sha256(text.encode()).hexdigest() if text else ""
+        origin = model["origin"] or source
+        # What it is made of, whichever mirror that comes from.
+        mark = hashlib.sha256(f"{origin} {(text or '').replace(source, origin)}".encode()).hexdigest()
+        itself = not text and full(origin) == full(name)  # the one of this name, whoever pulled it
         have = present()
-        if full(name) in have and made.get(name, "") == mark:
+        if full(name) in have and made.get(name, mark if itself else "") == mark:
             continue
-        if full(source) not in have:
+        if full(source) not in have or full(source) == full(name):
             pull(box, source)
         if text:
             create(box, model)

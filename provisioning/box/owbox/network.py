@@ -5,12 +5,15 @@ from owbox.base import ADDRESS, Box, run, say, succeeds, wait_for, write
 
 
 def network(box: Box) -> None:
-    """The bridge is ours, not Docker's, so that Ollama can listen before Docker runs; Docker's network joins it."""
+    """The bridge is ours, not Docker's, so that Ollama can listen before Docker runs; Docker's network joins it.
+
+    Without the firewall there is no bridge, hence no Ollama and no container.
+    """
+    run("nft", "-f", box.release / "firewall.nft")
     if not succeeds("ip", "link", "show", "owbox0"):
         run("ip", "link", "add", "owbox0", "type", "bridge")
     run("ip", "address", "replace", f"{ADDRESS}/24", "dev", "owbox0")
     run("ip", "link", "set", "owbox0", "up")
-    run("nft", "-f", box.release / "firewall.nft")
     say(f"owbox0 has {ADDRESS}; firewall loaded")
 
 

@@ -3,13 +3,16 @@
 import fcntl
 import json
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from owbox import database, download, models, packages, services, units
-from owbox.base import Box, StepError, TransientError, run, say, succeeds, told, write
+from owbox.base import Box, LateError, StepError, TransientError, run, say, succeeds, told, within, write
+
+LATE_S = 840  # beyond the release's own limit; the cloud cuts the command 900 s beyond it (infra/release.py)
 
 
 def link(path: Path, target: Path) -> None:
@@ -113,21 +116,26 @@ def journal(box: Box) -> Path:
 
 
 def change(old: Box, new: Box) -> Any:
-    """Fetch everything first, then switch; go back where the new release does not become ready."""
-    packages.packages(new)
-    download.install(new, "ollama", new.spec["ollama"]["archive"])
-    download.install(new, "caddy", new.spec["caddy"])
-    services.image(new)
+    """Fetch everything first, then switch; go back where the new release does not become ready in time."""
+    limit, began = new.spec["limits"]["ready_s"], time.monotonic()
+    with within(f"fetching what {new.digest} needs", limit):
+        packages.packages(new)
+        download.install(new, "ollama", new.spec["ollama"]["archive"])
+        download.install(new, "caddy", new.spec["caddy"])
+        services.image(new)
     digests = [box.spec["open_webui"]["image"]["digest"] for box in (old, new)]
     backup = new.data / f"backups/before-{new.digest}.db" if digests[0] != digests[1] else None
     if backup:
         backup.unlink(missing_ok=True)  # of an earlier attempt
     write(journal(new), json.dumps({"from": old.digest, "backup": str(backup or "")}))
     try:
-        install(new)
-        result = converge(new, backup)
+        with within(f"release {new.digest} (release.timeoutMinutes)", max(60, limit - int(time.monotonic() - began))):
+            install(new)
+            result = converge(new, backup)
     except Exception as error:  # whatever it is: people get back what served
         reason, unit = told(error), getattr(error, "unit", "")
+        if isinstance(error, LateError):
+            cut_short()
         say(f"release {new.digest} failed, going back to {old.digest}: {reason.splitlines()[0]}")
         try:
             go_back(old, backup)
@@ -138,6 +146,12 @@ def change(old: Box, new: Box) -> Any:
     journal(new).unlink()
     tidy(old, new)
     return result
+
+
+def cut_short() -> None:
+    """Stop what still runs for a release that is given up. What it has fetched stays: the next one goes on there."""
+    if running := [name for name, unit in units.states(*units.STEPS, "ready").items() if unit.get("Job")]:
+        run("systemctl", "stop", *units.service(*running), timeout=120)
 
 
 def go_back(old: Box, backup: Path | None) -> None:
@@ -208,10 +222,11 @@ def release(box: Box) -> Any:
             result = change(served, box)
         else:
             install(box)
-            if report(box).get("release") != box.digest:  # not yet judged since the machine's start: it is starting
-                start()
-                result = prove(box)
-            else:
-                result = converge(box)
+            with within(f"release {box.digest}", box.spec["limits"]["ready_s"] + LATE_S):
+                if report(box).get("release") != box.digest:  # not yet judged since the machine's start: it is starting
+                    start()
+                    result = prove(box)
+                else:
+                    result = converge(box)
         models.prune(box)
         return result

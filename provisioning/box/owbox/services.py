@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-from owbox import base, docker
+from owbox import base, database, docker
 from owbox.base import (
     ADDRESS,
     OLLAMA,
@@ -29,6 +30,12 @@ from owbox.base import (
 
 MARK = "OWBOX_FINGERPRINT"  # in a service's environment: what it was started from
 START_S = 300  # until a service must answer
+MIGRATIONS = r"""
+import importlib.util, pathlib, re
+package = importlib.util.find_spec("open_webui").submodule_search_locations[0]
+text = "\n".join(path.read_text() for path in pathlib.Path(package, "migrations/versions").glob("*.py"))
+print(*re.findall(r"^revision\b[^'\"\n]*['\"](\w+)", text, re.MULTILINE))
+"""
 
 
 @dataclass(frozen=True)
@@ -147,6 +154,36 @@ def open_webui(box: Box) -> Launch:
     return Launch(argv, {"HOME": "/run", "PATH": "/usr/bin:/bin"}, files)
 
 
+def aside(*arguments: str) -> str:
+    """What a container of the image prints that can do little beside."""
+    return run("docker", "run", "--rm", "--network=none", "--cap-drop=ALL", "--pull=never", *arguments)
+
+
+def readable(box: Box) -> None:
+    """Refuse a database that a newer version has brought further: this one would start on it, and break it.
+
+    So a machine that begins anew with the release that it was born with waits for the one that is to serve.
+    """
+    found, memory = database.revisions(box), box.data / "schema.json"
+    mark = json.dumps([box.spec["open_webui"]["image"]["digest"], found])
+    migrates(box).unlink(missing_ok=True)
+    if not found or (memory.exists() and memory.read_text() == mark):
+        return
+    known = aside("--entrypoint=python3", local_image(box), "-c", MIGRATIONS).split()
+    if known and not set(found) <= set(known):
+        raise StepError(
+            f"the database is of a newer Open WebUI: {box.spec['open_webui']['image']['tag']} does not know its schema "
+            f"{' '.join(found)}. Release that version, or put back a copy of the database from before it"
+        )
+    write(memory, mark, 0o600)
+    write(migrates(box), mark)
+
+
+def migrates(box: Box) -> Path:
+    """There while Open WebUI starts on a database that it has not met as it is: it may have much to change."""
+    return box.run / "open-webui-migrates"
+
+
 def seed(box: Box) -> None:
     """What the image brings in its data folder (the models of speech recognition) lies under our mount: copied once."""
     folder = box.data / "open-webui"
@@ -154,17 +191,9 @@ def seed(box: Box) -> None:
         copy = (
             "if [ -d /app/backend/data/cache ]; then cp -a /app/backend/data/cache /seed/new; else mkdir /seed/new; fi"
         )
-        options = ["--rm", "--network=none", "--cap-drop=ALL", "--pull=never", "--entrypoint=sh"]
         mount = f"--mount=type=bind,source={folder},target=/seed"
-        run(
-            "docker",
-            "run",
-            *options,
-            mount,
-            local_image(box),
-            "-c",
-            f"rm -rf /seed/new; {copy}; mv /seed/new /seed/cache",
-        )
+        script = f"rm -rf /seed/new; {copy}; mv /seed/new /seed/cache"
+        aside("--entrypoint=sh", mount, local_image(box), "-c", script)
 
 
 def issuers(box: Box) -> list[dict[str, Any]]:
@@ -184,7 +213,31 @@ def caddy(box: Box) -> Launch:
     state = {"HOME": str(box.data / "caddy"), "XDG_DATA_HOME": str(box.data), "XDG_CONFIG_HOME": str(box.data)}
     # A reload drops the certificate of an issuer that changed and gets none from the next: other ones need a restart.
     state["OWBOX_ISSUERS"] = json.dumps(issuers(box))
-    return Launch([str(box.program("caddy") / "caddy"), "run", "--config", str(box.run / "caddy.json")], state)
+    return Launch([str(box.program("caddy") / "caddy"), "run", "--config", str(in_force(box))], state)
+
+
+def in_force(box: Box) -> Path:
+    return box.root / "run/owbox-caddy/caddy.json"
+
+
+def caddy_now(box: Box) -> dict[str, Any]:
+    """The configuration, without the fallback while a certificate of the authority's is kept that is valid yet.
+
+    Caddy takes the first issuer that delivers: a renewal that fails would replace the good certificate days before its
+    end.
+    """
+    config: dict[str, Any] = json.loads((box.run / "caddy.json").read_text())
+    if certified(box):
+        [policy] = config["apps"]["tls"]["automation"]["policies"]
+        del policy["issuers"][1:]
+    return config
+
+
+def certified(box: Box) -> bool:
+    """Whether a certificate of the authority's is there, and not yet over."""
+    place = f"{urlsplit(box.spec['tls']['acme_directory']).hostname}*/{box.host}/{box.host}.crt"
+    found = (box.data / "caddy/certificates").glob(place)
+    return any(succeeds("openssl", "x509", "-noout", "-checkend", "0", "-in", path) for path in found)
 
 
 def caddy_reload(box: Box) -> Launch:
@@ -205,10 +258,19 @@ def become(box: Box, name: str) -> None:
         write(path, content, 0o400)
     if name == "open-webui":
         subprocess.run(["docker", "rm", "-f", "open-webui"], capture_output=True, check=False)  # left by a hard stop
+        record = box.run / "steps/open-webui.json"  # where the gate looks for a reason
+        record.unlink(missing_ok=True)
+        try:
+            readable(box)
+        except StepError as error:
+            write(record, json.dumps({"digest": box.digest, "ok": False, "error": str(error)}))
+            raise
         seed(box)
     if name == "caddy" and box.spec["tls"]["mode"] != "internal":
         # Of the certificates that it has kept, Caddy takes the newest: the authority's would wait for its own to age.
         shutil.rmtree(box.data / "caddy/certificates/local", ignore_errors=True)
+    if name.startswith("caddy"):
+        write(in_force(box), json.dumps(caddy_now(box)), 0o600)
     program = shutil.which(launch.argv[0]) or launch.argv[0]
     systemd = {name: value for name, value in os.environ.items() if name == "NOTIFY_SOCKET"}
     environment = {**launch.environment, **systemd, MARK: fingerprint(box, name, launch)}
@@ -231,21 +293,25 @@ def answers(name: str) -> bool:
     return bool(fetch_json(f"{OPEN_WEBUI}/ready").get("status"))
 
 
-def wait(name: str) -> None:
+def wait(box: Box, name: str) -> None:
     """Until the service answers, or its process is gone: systemd calls it started only then."""
-    pid = os.environ["MAINPID"]
+    pid, seconds = os.environ["MAINPID"], START_S
+    if name == "open-webui" and migrates(box).exists():
+        seconds = max(START_S, box.spec["limits"]["ready_s"])
 
     def check() -> bool:
         if not Path(f"/proc/{pid}").exists():
             raise StepError(f"{name} ended while starting")
         return answers(name)
 
-    wait_for(f"{name} to answer", START_S, check)
+    wait_for(f"{name} to answer", seconds, check)
 
 
 def local_image(box: Box) -> str:
     """The image's id on this machine, whichever registry it came from; empty where it is not here."""
-    rows = run("docker", "image", "ls", "--digests", "--no-trunc", "--format", "{{.Digest}} {{.ID}}").splitlines()
+    # --all: an image that was pulled by digest has no tag, and Docker 29 leaves such out on its older image store.
+    shown = ["--all", "--digests", "--no-trunc", "--format", "{{.Digest}} {{.ID}}"]
+    rows = run("docker", "image", "ls", *shown).splitlines()
     return dict(map(str.split, rows)).get(box.spec["open_webui"]["image"]["digest"], "")
 
 

@@ -7,7 +7,7 @@ import json
 import ssl
 import time
 
-from owbox import cloud, metrics, packages, ready, release, units
+from owbox import cloud, metrics, packages, ready, release, services, units
 from owbox.base import OLLAMA, TRANSIENT, Box, StepError, fetch_json, full, request, run, say, write
 
 METRIC = "open_webui_ready"  # the alarm's name for it
@@ -59,6 +59,16 @@ def start_again(box: Box) -> None:
         release.start()
 
 
+def fall_back(box: Box) -> None:
+    """Caddy's own authority is in force as long as there is no valid certificate of the other one, and no longer."""
+    path = services.in_force(box)
+    if path.exists() and json.loads(path.read_text()) != services.caddy_now(box):
+        # A reload keeps a certificate that is over; a restart forgets it.
+        verb = "reload" if services.certified(box) else "restart"
+        say(f"{verb}ing Caddy: the authority's certificate is {'there' if verb == 'reload' else 'over'}")
+        run("systemctl", verb, *units.service("caddy"))
+
+
 def watch(box: Box) -> None:
     reason = ""
     try:
@@ -73,4 +83,8 @@ def watch(box: Box) -> None:
         except (StepError, *TRANSIENT) as error:
             say(f"CloudMonitor was not told: {error}")
     if not release.under_way(box):
+        try:
+            fall_back(box)
+        except (StepError, *TRANSIENT) as error:
+            say(f"Caddy was not told: {error}")
         start_again(box)
