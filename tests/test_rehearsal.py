@@ -150,7 +150,7 @@ def test_a_fault_whose_text_is_gone_is_named(tmp_path):
 def test_a_changed_file_lies_on_the_box_without_comments_and_replaces_the_one_that_is_there(tmp_path):
     edit = Edit(f"{BELOW}owbox/base.py", "tries: int = 6", "tries: int = 1")
     (content, mode) = changed([edit])["owbox/base.py"]
-    assert b"tries: int = 1" in content
+    assert b"tries = 1" in content
     assert b"#" not in content.split(b"import")[0]
     target = tmp_path / "owbox" / "base.py"
     target.parent.mkdir()

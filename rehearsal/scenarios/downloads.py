@@ -62,7 +62,8 @@ DOWNLOADS = (
     ),
     Download(
         "the image", GHCR_BLOBS, "*", 20 * MIB, WITHOUT_IMAGE, "image",
-        ("unknown blob", "verification failed", "EOF"), "systemctl start owbox-open-webui",
+        ("unknown blob", "verification failed", "EOF"),
+        "systemctl reset-failed owbox-open-webui; systemctl start owbox-open-webui",
     ),
     Download(
         "a package", MIRRORS, "*/zstd_*", 200_000, WITHOUT_PACKAGE, "packages",
