@@ -102,10 +102,10 @@ def test_a_certificate_of_neither_authority_is_told_with_the_first_reason(box, m
         raise OSError(next(reasons))
 
     reasons = iter(["certificate has expired", "unable to get local issuer certificate"])
-    monkeypatch.setattr(ready.ssl, "create_default_context", lambda **_: TRUST)
+    monkeypatch.setattr("ssl.create_default_context", lambda **_: TRUST)
     monkeypatch.setattr(ready, "certificate", certificate)
     monkeypatch.setattr(ready, "wait_for", lambda what, _, do, **__: once(what, do))
-    with pytest.raises(StepError, match="expired.*; the fallback certificate: unable to get local issuer"):
+    with pytest.raises(StepError, match=r"expired.*; the fallback certificate: unable to get local issuer"):
         ready.trusted(box)
 
 
