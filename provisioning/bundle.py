@@ -26,17 +26,23 @@ DIGEST_LENGTH = 16
 SHIPPED = ("", ".py", ".service", ".target", ".timer", ".nft", ".conf")
 
 # What unpacks it on the machine, from `packed`: Python, which images bring for cloud-init, where bzip2 may be missing.
-# Beside, then renamed: a directory with a release's name is complete, after a power loss too.
+# Beside, then renamed: a directory with a release's name is complete, after a power loss too. cloud-init and the first
+# release command do so at the same time.
 UNPACK = """\
 import base64, io, os, pathlib, shutil, sys, tarfile
 target = pathlib.Path("{target}")
 if not target.exists():
     {packed}
-    beside = target.with_name(".{digest}")
+    beside = target.with_name(f".{digest}.{{os.getpid()}}")
     shutil.rmtree(beside, ignore_errors=True)
     tarfile.open(fileobj=io.BytesIO(base64.b85decode(packed))).extractall(beside)
     os.sync()
-    beside.rename(target)
+    try:
+        beside.rename(target)
+    except OSError:
+        shutil.rmtree(beside)
+        if not target.exists():
+            raise
 """
 
 

@@ -97,6 +97,25 @@ def test_a_model_that_is_not_loaded_is_worth_another_look(box, app, ollama):
         ready.inference(box, "qwen3:8b")
 
 
+def test_a_certificate_of_neither_authority_is_told_with_the_first_reason(box, monkeypatch):
+    def certificate(_: object, __: object) -> dict[str, str]:
+        raise OSError(next(reasons))
+
+    reasons = iter(["certificate has expired", "unable to get local issuer certificate"])
+    monkeypatch.setattr("ssl.create_default_context", lambda **_: TRUST)
+    monkeypatch.setattr(ready, "certificate", certificate)
+    monkeypatch.setattr(ready, "wait_for", lambda what, _, do, **__: once(what, do))
+    with pytest.raises(StepError, match=r"expired.*; the fallback certificate: unable to get local issuer"):
+        ready.trusted(box)
+
+
+def once(what, do):
+    try:
+        return do()
+    except OSError as error:
+        raise StepError(f"{what}: {error}") from error
+
+
 def test_open_onboarding_is_a_failure(box, app):
     app.answers["/api/config"] = {"status": True, "onboarding": True}
     with pytest.raises(StepError, match="first visitor would become admin"):

@@ -62,6 +62,20 @@ def test_a_first_boot_that_is_cut_off_while_unpacking_leaves_nothing_that_looks_
     assert (tmp_path / "release/open-webui-box").exists()
 
 
+def test_the_first_release_command_may_unpack_at_the_same_time(tmp_path: Path):
+    config = parsed(user_data.render(SPEC))
+    packed, target = tmp_path / "packed", bundle.build(SPEC).target
+    packed.write_text(config["write_files"][0]["content"])
+    code = config["runcmd"][0][-1].replace(user_data.ARCHIVE, str(packed)).replace(target, str(tmp_path / "release"))
+    other = tmp_path / "other.py"
+    other.write_text(code)
+    slow = code.replace("os.sync()", f'os.system("{sys.executable} -Wignore {other}")')
+    assert slow != code
+    subprocess.run([sys.executable, "-Wignore", "-c", slow], check=True)
+    assert (tmp_path / "release/open-webui-box").exists()
+    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == ["release"]
+
+
 def test_user_data_has_room_left_under_the_clouds_limit():
     assert len(user_data.render(SPEC).encode()) < PROGRAM < user_data.LIMIT
 

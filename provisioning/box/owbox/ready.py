@@ -54,7 +54,10 @@ def trusted(box: Box) -> tuple[ssl.SSLContext, dict[str, Any]]:
         return wait_for("a publicly trusted certificate", PUBLIC_S, public, every=2)
     except StepError as error:
         say(f"WARNING {error}: Caddy serves its own certificate and asks again within the hour")
-        trust, found = wait_for("the fallback certificate", 30, private)
+        try:
+            trust, found = wait_for("the fallback certificate", 30, private)
+        except StepError as second:  # what is served is of neither: the first reason tells why
+            raise StepError(f"{error}; {second}") from second
         return trust, {**found, "warning": str(error)}
 
 
