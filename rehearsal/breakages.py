@@ -277,6 +277,8 @@ OUTSIDE = (
         "not ready: owbox-packages",
         code("packages", "in NEEDED.items() if not which(program)]", "in NEEDED.items()]"),
     ),
+    broken("^a renewal that fails", "the fallback stays in force beside a certificate", "people get a certificate of",
+           code("services", "    if certified(box):\n", "    if False:\n"), then="systemctl reload owbox-caddy"),
     broken(
         "^a first boot without a certificate authority",
         "the fallback comes before the authority",

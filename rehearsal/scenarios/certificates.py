@@ -34,7 +34,7 @@ import json, pathlib
 path = pathlib.Path("/run/open-webui-box/caddy.json")
 config = json.loads(path.read_text())
 files = [{{"certificate": "/srv/open-webui/caddy/rehearsal.crt", "key": "/srv/open-webui/caddy/rehearsal.key"}}]
-config["apps"]["tls"] = {{"certificates": {{"load_files": files}}}}
+config["apps"]["tls"]["certificates"] = {{"load_files": files}}
 config["apps"]["http"]["servers"]["public"]["automatic_https"] = {{"disable_certificates": True}}
 path.write_text(json.dumps(config))
 END
@@ -46,6 +46,7 @@ def certificate(host: str, authority: Authority | None, until: dt.datetime) -> d
     """A certificate for an address with its key, PEM; `authority` None: one's own word."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Somebody else")])
+    signer = authority.key if authority else key
     built = (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -55,7 +56,8 @@ def certificate(host: str, authority: Authority | None, until: dt.datetime) -> d
         .not_valid_before(until - dt.timedelta(days=6))
         .not_valid_after(until)
         .add_extension(x509.SubjectAlternativeName([x509.IPAddress(IPv4Address(host))]), critical=False)
-        .sign(authority.key if authority else key, hashes.SHA256())
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False)
+        .sign(signer, hashes.SHA256())
     )
     pem, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
     secret = key.private_bytes(pem, form, serialization.NoEncryption())

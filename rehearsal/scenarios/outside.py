@@ -1,5 +1,7 @@
 """Group 2. The outside world beside the downloads: mirrors, registries, the certificate authority, no way out."""
 
+import time
+
 from rehearsal.box import Box
 from rehearsal.changes import Edit, change_first_boot
 from rehearsal.scenario import Figures, Group, Stage, expect, scenario
@@ -123,6 +125,31 @@ def acme_down(box: Box) -> Figures:
     box.answers()
     expect(box.met(ACME), "nobody asked the authority while it was down: the scenario shows nothing")
     return {"certificate": said["certificate"]["warning"], "meanwhile": own, "then": real}
+
+
+# The authority says when to renew (ARI); Caddy keeps that beside the certificate.
+RENEWAL_DUE = (
+    "kept=$(find /srv/open-webui/caddy/certificates/acme* -name '*.json'); test -n \"$kept\";"
+    "sed -i -E 's/\"20[0-9]{2}-[0-9]{2}-[0-9]{2}T/\"2020-01-01T/' $kept; systemctl restart owbox-caddy"
+)
+SAID = "journalctl -u owbox-caddy --no-pager -o cat --since=@{0:.0f} | grep -oE 'will retry|renewed successfully'"
+
+
+@scenario(
+    "a renewal that fails leaves the certificate in place that is valid yet", Group.OUTSIDE, quick=True, spoils=True
+)
+def renewal_fails(box: Box) -> Figures:
+    """Broken by: a fallback that is in force beside a certificate of the authority's (services.caddy_now)."""
+    before = served(box)
+    expect("Pebble" in before, f"the certificate is of {before} to begin with")
+    box.fail(Fault(host=ACME, kind=Kind.STATUS, status=503))
+    began = time.time()
+    box.run(RENEWAL_DUE)
+    told = eventually("Caddy's word on the renewal", 60, lambda: box.attempt(SAID.format(began))[1].strip() or None)
+    expect(box.met(ACME), "nobody asked the authority: the scenario shows nothing")
+    expect(served(box) == before, f"people get a certificate of {served(box)}; Caddy says: {told}")
+    box.answers()
+    return {"the renewal": told.splitlines()[0], "people get": before}
 
 
 def served(box: Box) -> str:
