@@ -144,7 +144,7 @@ def new_machine_old_disk(box: Box) -> Figures:
     spoils=True,
 )
 def full(box: Box) -> Figures:
-    """Broken by: models.pull_once that does not read `error` lines and takes the stream's end for success."""
+    """Broken by: resize2fs taken from disk.disk."""
     box.run(WITHOUT_MODEL)
     box.run("fallocate -l $(( $(stat -f -c '%a*%S' /srv/open-webui) - 200000 )) /srv/open-webui/filler")
     code, journal = box.step("models")

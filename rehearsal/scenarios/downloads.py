@@ -35,7 +35,8 @@ FEWER = Edit(
 class Download:
     """A download: how its result is taken away, which step fetches it again, and from where.
 
-    `middle`: bytes, in the middle of it; smaller files from there are something else. `said`: how the three troubles
+    `middle`: bytes, in the middle of it; smaller files from there are something else. `first`: host and path that are
+    asked before, which whoever fetches it does not ask twice by itself. `said`: how the three troubles
     that last are told. `resumed`: whether what has arrived before a cut is not asked for again; apt decides by itself.
     """
 
@@ -48,6 +49,11 @@ class Download:
     said: tuple[str, str, str]
     after: str = "true"  # what brings the service back afterwards
     resumed: bool = True
+    first: tuple[str, str] | None = None
+
+    @property
+    def begins(self) -> tuple[str, str]:
+        return self.first or (self.host, self.path)
 
 
 MIB = 1 << 20
@@ -64,6 +70,7 @@ DOWNLOADS = (
         "the image", GHCR_BLOBS, "*", 20 * MIB, WITHOUT_IMAGE, "image",
         ("unknown blob", "verification failed", "EOF"),
         "systemctl reset-failed owbox-open-webui; systemctl start owbox-open-webui",
+        first=("ghcr.io", "*/manifests/*"),
     ),
     Download(
         "a package", MIRRORS, "*/zstd_*", 200_000, WITHOUT_PACKAGE, "packages",
@@ -72,6 +79,7 @@ DOWNLOADS = (
     Download(
         "a model", OLLAMA_BLOBS, "*", 200_000, WITHOUT_MODEL, "models",
         ("max retries exceeded", "digest mismatch", "max retries exceeded"),
+        first=("registry.ollama.ai", "*/manifests/*"),
     ),
 )  # fmt: skip
 
@@ -90,7 +98,8 @@ def _fault(kind: Kind, *, size: bool = False, place: bool = False, **values: int
 
     def of(download: Download) -> Fault:
         where = {"after_bytes": download.middle} if place else {"min_bytes": download.middle} if size else {}
-        return Fault.model_validate({"host": download.host, "path": download.path, "kind": kind, **where, **values})
+        host, path = download.begins if kind is Kind.STATUS and "times" in values else (download.host, download.path)
+        return Fault.model_validate({"host": host, "path": path, "kind": kind, **where, **values})
 
     return of
 

@@ -94,7 +94,7 @@ def crowd(box: Box, people: int, uploading: int, seconds: float) -> Figures:
 
 @scenario("ten people chat at once for ten seconds and everybody is answered", Group.LOAD, quick=True)
 def ten(box: Box) -> Figures:
-    """Broken by: OLLAMA_MAX_QUEUE=1 in services.ollama, or a Caddy that buffers."""
+    """Broken by: a Caddy that waits a quarter of a second for an answer."""
     return crowd(box, 10, 2, 10)
 
 
@@ -104,5 +104,5 @@ def ten(box: Box) -> Figures:
     spoils=True,
 )
 def fifty(box: Box) -> Figures:
-    """Broken by: OLLAMA_MAX_QUEUE=1 in services.ollama, or a limit of Open WebUI's pool of threads below fifty."""
+    """Broken by: a Caddy that waits a quarter of a second for an answer."""
     return crowd(box, 50, 5, 120)
