@@ -67,7 +67,7 @@ def at(mbps: float) -> None:
         f"a first boot at {mbps:g} Mbit/s is ready within {TARGET} times its longest single chain",
         Group.BENCHMARK,
         Stage.FIRST_BOOT,
-        broken_by="Broken by: an After= between steps that need not wait for each other (image after fetch-ollama).",
+        broken_by="Broken by: a pause in the longest chain, as an After= on something that takes a minute.",
     )
     def play(box: Box) -> Figures:
         return measure(box, mbps)
