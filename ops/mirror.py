@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -127,10 +126,9 @@ def _sources(content: Content) -> Iterator[Callable[[int], Any]]:
 
 def _write(settings: Settings, host: str) -> None:
     kept = settings.mirrors.model_dump(mode="json", by_alias=True, exclude_none=True)
-    text = yaml.safe_dump({**kept, **mirror_plan.mirrors(host)}, sort_keys=False)
-    lines = "".join(f"    {line}\n" for line in text.splitlines())
+    section = {**kept, **mirror_plan.mirrors(host)}
     file = ROOT / f"Pulumi.{settings.stack}.yaml"
-    edit_stack_file.write(file, edit_stack_file.set_section(file.read_text(encoding="utf-8"), SECTION, lines))
+    edit_stack_file.write(file, edit_stack_file.set_section(file.read_text(encoding="utf-8"), SECTION, section))
 
 
 def show(document: terminal.Document) -> RenderableType:

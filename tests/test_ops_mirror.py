@@ -82,6 +82,20 @@ def test_the_stack_file_then_leads_to_the_bucket_and_is_valid(operator: Operator
     assert spec.ollama.embedding_model.source.startswith(f"{mirrors.HOST}/library/")
 
 
+@pytest.mark.usefixtures("hub", "store")
+@pytest.mark.parametrize("before", [{}, {"preset": "mainland", "acmeDirectory": "https://acme.example/dir"}])
+def test_a_stack_file_of_any_indent_keeps_all_that_it_said(operator: Operator, before: dict[str, str]):
+    file = operator.write_stack(**({"mirrors": before} if before else {}))
+    config = yaml.safe_load(file.read_text())["config"]
+    file.write_text(yaml.safe_dump({"config": config}, sort_keys=False, indent=4))
+    document = json.loads(operator.run("mirror", mirrors.BUCKET, "--yes", "--json").stdout)
+    assert yaml.safe_load(file.read_text())["config"] == {
+        **config,
+        "open-webui:mirrors": {**before, **document["mirrors"]},
+    }
+    stack_settings.load("dev")
+
+
 @pytest.mark.usefixtures("hub")
 def test_what_the_box_will_ask_is_what_was_stored(operator: Operator, store: Oss):
     operator.run("mirror", mirrors.BUCKET, "--yes")
