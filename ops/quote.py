@@ -58,8 +58,11 @@ def quote(settings: Settings, cloud: Cloud) -> dict[str, Any]:
     currency = price.common_currency(answers)
     lines = [line for answer in answers for line in answer.lines]
     address, why = _address(settings, cloud, currency)
+    missing: list[dict[str, str]] = []
     if address and not by_traffic:
         lines.append(address)
+    elif not by_traffic:
+        missing.append({"what": f"bandwidth of {settings.public_address.bandwidth_mbps} Mbit/s", "why": why})
     return {
         "stack": settings.stack,
         "region": settings.region,
@@ -81,10 +84,10 @@ def quote(settings: Settings, cloud: Cloud) -> dict[str, Any]:
             }
             for line in lines
         ],
-        "totals": totals(lines),
+        "totals": {**totals(lines), "missing": missing},
         "discounts": list(dict.fromkeys(rule for answer in answers for rule in answer.rules)),
         "spot": _spot(settings, cloud, instance),
-        "unpriced": unpriced(settings, currency, address, why),
+        "unpriced": [*unpriced(settings, currency, address, why), *missing],
     }
 
 
@@ -114,7 +117,7 @@ def _address(settings: Settings, cloud: Cloud, currency: str) -> tuple[price.Lin
 
 
 def unpriced(settings: Settings, currency: str, address: price.Line | None, why: str) -> list[dict[str, str]]:
-    """What is in no sum: what costs nothing as the stack has it, and what no documented action prices. Never guessed.
+    """What never is in a sum: what costs nothing as the stack has it, and what no documented action prices.
 
     ROS (GetTemplateEstimateCost) prices templates, with an elastic address as the help page's example; it is not asked,
     since it would need another SDK and permission for what billing tells as well. No help page names the modules of
@@ -127,8 +130,6 @@ def unpriced(settings: Settings, currency: str, address: price.Line | None, why:
         entries = [(price.ADDRESS_FEE, f"{free}; {otherwise}")]
     else:
         entries = [(price.ADDRESS_FEE, free)]
-        if address is None:
-            entries.append((f"bandwidth of {public.bandwidth_mbps} Mbit/s", why))
     if settings.data_disk.snapshots is not None:
         entries.append(
             ("snapshots, per GiB and month", "no documented action prices them; they grow with what changes")

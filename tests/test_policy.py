@@ -334,9 +334,13 @@ CASES: dict[str, tuple[list[Resource], list[Resource]]] = {
 
 
 def broken(
-    *resources: Resource, today: date = TODAY, asked: Demands | None = None, cost: Money | None = None
+    *resources: Resource,
+    today: date = TODAY,
+    asked: Demands | None = None,
+    cost: Money | None = None,
+    unpriced: tuple[str, ...] = (),
 ) -> set[str]:
-    found = check(resources, "dev", asked=asked or Demands(), today=today, monthly_cost=cost)
+    found = check(resources, "dev", asked=asked or Demands(), today=today, monthly_cost=cost, unpriced=unpriced)
     return {finding.rule for finding in found if finding.allowed is None}
 
 
@@ -408,12 +412,19 @@ def test_a_monthly_limit_counts_where_a_price_is_known():
     assert "within-monthly-limit" not in broken(asked=limit)
 
 
+def test_a_price_that_is_not_whole_is_within_no_limit():
+    limit, low = Demands(monthly_limit=Money(amount=5000, currency="CNY")), Money(amount=1, currency="CNY")
+    assert "within-monthly-limit" in broken(asked=limit, cost=low, unpriced=("bandwidth: refused",))
+    assert "within-monthly-limit" in broken(asked=limit, unpriced=("refused",))
+    assert "within-monthly-limit" not in broken(unpriced=("refused",))
+
+
 def test_the_preview_asks_for_the_price_only_where_the_stack_has_a_limit(monkeypatch):
     asked: list[str] = []
 
     def answer(settings, _cloud):
         asked.append(settings.stack)
-        return {"totals": {"perMonth": 4676.0}, "currency": "CNY"}
+        return {"totals": {"perMonth": 4676.0, "missing": []}, "currency": "CNY"}
 
     monkeypatch.setattr(policies, "credentials_likely", lambda: True)
     monkeypatch.setattr(quote, "quote", answer)

@@ -320,7 +320,8 @@ PREVIEWER: Final = (
     ),
     Extra(
         what="the price, for the limit in policy/stacks.yaml",
-        actions="ecs:DescribePrice ecs:DescribeSpotPriceHistory bss:DescribePrice",
+        actions="ecs:DescribePrice ecs:DescribeSpotPriceHistory bss:DescribePrice bss:GetPayAsYouGoPrice "
+        "bssapi:GetPayAsYouGoPrice",
         source="ops/price.py, ops/quote.py; scripts/ci/pulumi.sh",
     ),
 )
@@ -393,5 +394,4 @@ NEVER: Final = {
         "the group has rules for what comes in only"
     ),
     "ecs:ModifyDiskChargeType": "disks stay pay-as-you-go; a policy refuses a subscribed one",
-    "bssapi:GetPayAsYouGoPrice": "for the provider's list of types by price, which the program does not ask for",
 }
