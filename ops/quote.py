@@ -149,11 +149,19 @@ def _spot(settings: Settings, cloud: Cloud, instance: Priced) -> dict[str, Any] 
         "now": number(now),
         "maxHourlyPrice": limit,
         "wouldStart": limit is None or now <= Decimal(str(limit)),
-        "history": spread(_history(settings, cloud)),
+        **_history(settings, cloud),
     }
 
 
-def _history(settings: Settings, cloud: Cloud) -> list[Decimal]:
+def _history(settings: Settings, cloud: Cloud) -> dict[str, Any]:
+    """`history`, and `historyError` where it cannot be read."""
+    try:
+        return {"history": spread(_past_prices(settings, cloud)), "historyError": None}
+    except CloudError as error:
+        return {"history": None, "historyError": error.short}
+
+
+def _past_prices(settings: Settings, cloud: Cloud) -> list[Decimal]:
     start = (datetime.now(UTC) - timedelta(days=HISTORY_DAYS)).strftime("%Y-%m-%dT%H:%M:%SZ")
     found: list[Decimal] = []
     offset: int | None = None

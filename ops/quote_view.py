@@ -86,6 +86,8 @@ def _spot(spot: Any, currency: str) -> RenderableType:
     if history:
         text = f"{money(history['lowest'])} to {money(history['highest'])}, median {money(history['median'])}"
         rows.append((f"last {history['days']} days", f"{text} ({history['samples']} prices)"))
+    elif spot["historyError"]:
+        rows.append(("history", spot["historyError"]))
     return _pairs(rows)
 
 

@@ -128,10 +128,11 @@ def _keeping(document: Document) -> Iterable[tuple[str, RenderableType]]:
     if disk := document["dataDisk"]:
         yield "data disk", f"{disk['id']}, {disk['sizeGib']} GiB {disk['category']}, {disk['status']}"
         last = disk["lastSnapshot"]
-        text = f"{last['at']} ({last['status']}), {disk['snapshots']} kept" if last else "none"
+        none = disk["snapshotsError"] or "none"
+        text = f"{last['at']} ({last['status']}), {disk['snapshots']} kept" if last else none
         yield "last snapshot", Text(text, style="" if last else "yellow")
     else:
-        yield "data disk", "none"
+        yield "data disk", document["dataDiskError"] or "none"
     cost = document["cost"]
     if cost:
         parts = ", ".join(f"{what} {money(amount)}" for what, amount in cost["parts"].items())

@@ -117,8 +117,20 @@ def test_spot_shows_the_price_now_and_its_history_over_all_pages(operator: Opera
     assert spot["now"] == pytest.approx(1.34 * 0.3 * 0.9)
     assert spot["wouldStart"] is False
     assert spot["history"] == {"days": 29, "samples": 3, "lowest": 0.38, "median": 0.41, "highest": 0.52}
+    assert spot["historyError"] is None
     assert len(operator.api.called("DescribeSpotPriceHistory")) == 2
     assert operator.api.called("DescribePrice")[0]["ZoneId"] == constants.ZONE
+
+
+def test_a_history_that_may_not_be_read_is_said_and_the_prices_are_shown(operator: Operator):
+    operator.write_stack(instance__spot={"maxHourlyPrice": 0.3})
+    operator.api.faults["DescribeSpotPriceHistory"] = [constants.FORBIDDEN] * 2
+    spot = operator.document("quote")["spot"]
+    assert (spot["history"], spot["historyError"]) == (None, "ecs:DescribeSpotPriceHistory: Forbidden.RAM")
+    assert spot["now"] == pytest.approx(1.34 * 0.3 * 0.9)
+    shown = operator.run("quote")
+    assert shown.exit_code == 0
+    assert "history" in shown.stdout
 
 
 def test_parts_that_do_not_add_up_give_way_to_the_total():

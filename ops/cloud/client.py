@@ -19,7 +19,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
-from ops.cloud.errors import NETWORK, CloudError, NotPossibleError, innermost
+from ops.cloud.errors import NETWORK, NO_FIELD, CloudError, NotPossibleError, innermost
 
 PACKAGES: Final = {
     "ecs": "alibabacloud_ecs20140526",
@@ -195,6 +195,13 @@ def dig(body: Any, *path: str, default: Any = None) -> Any:
     for part in path:
         body = body.get(part) if isinstance(body, Mapping) else None
     return default if body is None else body
+
+
+def needed(action: str, entry: Mapping[str, Any], name: str) -> str:
+    """What an answer must hold to be of any use. Raises CloudError where it does not, or where it is empty."""
+    if not entry.get(name):
+        raise CloudError(action, NO_FIELD, f"the answer has no {name}")
+    return str(entry[name])
 
 
 def load(module: str) -> Any:
