@@ -374,12 +374,55 @@ def test_what_a_rule_says_is_a_sentence_about_the_resource():
     asked = Demands(monthly_limit=limit, allow=(leave,))
     cost, tomorrow = Money(amount=2, currency="CNY"), date(2026, 11, 25)
     bad = [one for bads, _ in CASES.values() for one in bads]
-    bad += [made(DISK), *carried(**{"run.sh": "docker pull nginx:1.29\n# " + "padding " * 99})]
+    bad += [
+        made(DISK),
+        made(INSTANCE, roleName="AccountAdmin"),
+        *carried(**{"run.sh": "docker pull nginx:1.29\n# " + "padding " * 99}),
+    ]
     found = check(bad, "dev", asked=asked, today=tomorrow, monthly_cost=cost)
     verbs = {"allows", "attaches", "carries", "costs", "gives", "has", "holds", "is", "lacks", "lets", "may", "opens"}
     verbs |= {"stays", "takes"}
     assert {finding.rule for finding in found} == {rule.id for rule in RULES}
     assert {finding.message.split()[0] for finding in found} <= verbs
+
+
+ROLE_ATTACHMENT = "alicloud:ecs/ramRoleAttachment:RamRoleAttachment"
+POLICY_ATTACHMENT = "alicloud:ram/rolePolicyAttachment:RolePolicyAttachment"
+
+
+@pytest.mark.parametrize(
+    "attached",
+    [
+        made(ROLE_ATTACHMENT, ramRoleName="mine"),
+        made(INSTANCE, roleName="mine"),
+        made("alicloud:ecs/ecsLaunchTemplate:EcsLaunchTemplate", ramRoleName="mine"),
+        made("alicloud:ess/scalingConfiguration:ScalingConfiguration", roleName="mine"),
+        made("alicloud:ros/stack:Stack", ramRoleName="mine"),
+        made(POLICY_ATTACHMENT, roleName="mine", policyName="theirs", policyType="System"),
+        made(POLICY_ATTACHMENT, policyName="mine", policyType="Custom"),
+        made("alicloud:resourcemanager/policyAttachment:PolicyAttachment", policyName="mine", policyType="Custom"),
+    ],
+)
+def test_a_role_or_policy_that_the_stack_does_not_declare_is_found(attached: Resource):
+    declared = made(ROLE, roleName="mine"), made("alicloud:ram/policy:Policy", policyName="mine")
+    assert "own-roles-and-policies" in broken(attached)
+    assert "own-roles-and-policies" in broken(attached, *(replace(one, inputs={"name": "other"}) for one in declared))
+    assert "own-roles-and-policies" not in broken(attached, *declared)
+    assert "own-roles-and-policies" not in broken(
+        attached, *(replace(one, inputs={"name": "mine"}) for one in declared)
+    )
+    unknown = {**attached.inputs, **dict.fromkeys(("ramRoleName", "roleName", "policyName"), UNKNOWN)}
+    assert "own-roles-and-policies" not in broken(replace(attached, inputs=unknown))
+
+
+def test_a_version_of_a_policy_does_not_declare_the_policy():
+    version = made("alicloud:resourcemanager/policyVersion:PolicyVersion", policyName="theirs")
+    attached = made(POLICY_ATTACHMENT, policyName="theirs", policyType="Custom")
+    assert "own-roles-and-policies" in broken(attached, version)
+
+
+def test_what_is_called_a_role_outside_of_ram_is_none():
+    assert "own-roles-and-policies" not in broken(made("alicloud:maxcompute/role:Role", roleName="reader"))
 
 
 def test_a_disk_without_a_snapshot_policy_is_found_and_one_with_it_is_not():
@@ -491,6 +534,7 @@ def test_the_committed_file_is_read_and_a_stack_that_it_does_not_name_has_no_exc
 def test_every_rule_is_tried_both_ways():
     elsewhere = {  # each has a test above
         "data-disk-snapshots",
+        "own-roles-and-policies",
         "release-like-user-data",
         "within-monthly-limit",
         "exceptions-current",
