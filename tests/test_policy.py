@@ -551,8 +551,29 @@ def test_an_allowed_finding_is_told_with_its_reason_and_stops_nothing():
 )
 def test_a_malformed_exception_is_refused_with_its_place(allow, words):
     with pytest.raises(DemandsError, match=r"stacks\.dev\.allow") as refused:
-        parse("dev", {"stacks": {"dev": {"allow": [allow]}}}, "stacks.yaml")
+        parse("dev", {"stacks": {"dev": {"allow": [allow]}}}, "stacks.yaml", {"dev"})
     assert words in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            "stacks:\n  prd:\n    requiredTags: [team]\n",
+            "stacks.prd(.|\n)*no Pulumi.prd.yaml(.|\n)*did you mean 'prod'",
+        ),
+        (
+            "stacks:\n  dev: {allow: [\n",
+            r"stacks.yaml:3\n    why: it cannot be read as YAML: (.|\n)*fix: see the comment",
+        ),
+        ("stacks:\n  dev: {allow: [{until: 2027-02-30}]}\n", "cannot be read as YAML: day is out of range"),
+    ],
+)
+def test_a_file_that_would_bind_nobody_is_refused(tmp_path, text, words):
+    file = tmp_path / "stacks.yaml"
+    file.write_text(text)
+    with pytest.raises(DemandsError, match=words):
+        load("dev", file)
 
 
 def test_the_committed_file_is_read_and_a_stack_that_it_does_not_name_has_no_exceptions():
