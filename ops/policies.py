@@ -2,7 +2,8 @@
 
 from infra.settings import Settings
 from ops import quote
-from ops.cloud.client import INSTALL, Cloud, credentials_likely, without_sdks
+from ops.cloud.client import INSTALL, Cloud
+from ops.cloud.credentials import credentials_likely, without_sdks
 from ops.cloud.errors import OpsError
 from ops.program import Deployment
 from ops.recording import Resource

@@ -11,7 +11,8 @@ from rich.console import RenderableType
 from infra.sections import AddressCharge
 from infra.settings import Settings
 from ops import price, quote_view, stack_settings, terminal
-from ops.cloud.client import Cloud, credentials_likely, dig
+from ops.cloud.client import Cloud, dig
+from ops.cloud.credentials import credentials_likely
 from ops.cloud.errors import CloudError, OpsError
 from ops.price import Priced, number
 
