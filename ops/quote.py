@@ -29,11 +29,13 @@ def run(stack: str, *, compare: bool, as_json: bool) -> int:
             from ops import quote_compare  # noqa: PLC0415 - only half of the runs need it
 
             document = quote_compare.comparison(settings, cloud)
-            terminal.emit(document, quote_view.comparison, as_json=as_json)
+            following = "set open-webui:instance.type in the stack file, then python -m ops quote"
+            render = quote_view.comparison
         else:
             with terminal.doing("asking for prices"):
                 document = quote(settings, cloud)
-            terminal.emit(document, quote_view.quote, as_json=as_json)
+            following, render = "python -m ops quote --compare", quote_view.quote
+        terminal.emit(document, render, as_json=as_json, following=f"{following} --stack {stack}")
         return terminal.OK
 
     return terminal.guarded(command)

@@ -26,7 +26,8 @@ def run(stack: str, *, as_json: bool) -> int:
         settings = stack_settings.load(stack)
         with terminal.doing("looking"):
             document = status(settings, Cloud(settings.region, stack=settings.stack), now())
-        terminal.emit(document, status_view.status, as_json=as_json)
+        following = None if document["attention"] else f"python -m ops open --stack {stack}"
+        terminal.emit(document, status_view.status, as_json=as_json, following=following)
         return terminal.FINDINGS if document["attention"] else terminal.OK
 
     return terminal.guarded(command)

@@ -33,8 +33,7 @@ def status(document: Document) -> RenderableType:
         lines = (Text.assemble(("! ", "bold yellow"), line) for line in document["attention"])
         parts.append(section("Attention", Group(*lines)))
     else:
-        hint = f"all is well; next: python -m ops open --stack {document['stack']}"
-        parts.append(Padding(Text(hint, style="dim"), (1, 0, 0, 0)))
+        parts.append(Padding(Text("all is well", style="dim"), (1, 0, 0, 0)))
     return Group(*parts)
 
 

@@ -31,7 +31,8 @@ def findings(operator: Operator) -> dict[str, dict[str, str]]:
 def test_a_stack_that_may_be_bought_has_no_problem_and_ends_with_0(operator: Operator):
     result = operator.run("doctor")
     assert result.exit_code == 0
-    assert "no problem found, 1 not checked: permissions; next: pulumi up --stack dev" in result.stdout
+    assert "no problem found, 1 not checked: permissions\n" in result.stdout
+    assert "next: pulumi up --stack dev\n" in result.stderr
     assert {name for name, finding in findings(operator).items() if finding["level"] != "ok"} == {"permissions"}
 
 

@@ -7,13 +7,14 @@ import pty
 import re
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import jsonschema
 import pytest
 
 from ops.program import ROOT
-from tests.openapi import boxes, server
+from tests.openapi import boxes, constants, mirrors, server
 from tests.openapi.operator import Operator
 
 SCHEMAS = ROOT / "ops/schemas"
@@ -46,6 +47,25 @@ def test_json_output_is_as_its_schema_says(operator: Operator, monkeypatch: pyte
     arguments = COMMANDS[name]
     result = operator.run(*arguments, *([] if "--json" in arguments else ["--json"]))
     validator(name).validate(json.loads(result.stdout))
+
+
+@pytest.mark.parametrize("name", [*COMMANDS, "start", "mirror"])
+def test_a_hint_goes_to_standard_error_and_the_result_alone_to_standard_output(
+    operator: Operator, monkeypatch: pytest.MonkeyPatch, name: str
+):
+    monkeypatch.setattr("ops.artifacts.probe", lambda _: [])
+    monkeypatch.setattr("ops.status.now", lambda: datetime(2026, 11, 24, 2, 0, tzinfo=UTC))
+    monkeypatch.setattr("webbrowser.open", lambda _: True)
+    operator.region.run = boxes.healthy
+    if name == "doctor-write-zone":
+        operator.region.stock = {constants.ZONE: "WithoutStock", constants.OTHER_ZONE: "WithStock"}
+    else:
+        operator.deploy()
+    arguments = {"start": ["start", "--yes"], "mirror": ["mirror", mirrors.BUCKET, "--yes"], **COMMANDS}[name]
+    with mirrors.hubs(monkeypatch), mirrors.bucket_of(operator, monkeypatch):
+        result = operator.run(*(word for word in arguments if word != "--json"))
+    assert "next:" not in result.stdout
+    assert ("next: " in result.stderr) == (name != "exec")  # whose end is the command's own
 
 
 def test_the_status_of_a_stack_without_anything_is_as_the_schema_says(operator: Operator):

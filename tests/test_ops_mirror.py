@@ -14,6 +14,7 @@ import yaml
 
 from infra.box import box_spec
 from ops import artifacts, bucket, download, mirror, mirror_plan, registry, stack_settings
+from ops.cli import app
 from ops.cloud.client import Cloud, load
 from ops.cloud.errors import OpsError
 from ops.program import ROOT
@@ -164,6 +165,20 @@ def test_nothing_is_uploaded_before_a_yes(operator: Operator, store: Oss):
     assert result.exit_code == 2
     assert f"bucket {mirrors.BUCKET} in ap-southeast-1" in result.stderr
     assert store.objects == {}
+
+
+@pytest.mark.usefixtures("hub")
+def test_a_no_uploads_nothing_and_leaves_the_stack_file(
+    operator: Operator, store: Oss, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    file = operator.root / "Pulumi.dev.yaml"
+    before = file.read_text()
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: True, readline=lambda: "n\n"))
+    with pytest.raises(SystemExit) as ended:
+        app(["mirror", mirrors.BUCKET])
+    assert (ended.value.code, capsys.readouterr().out) == (1, "")
+    assert store.objects == {}
+    assert file.read_text() == before
 
 
 @pytest.mark.usefixtures("hub", "store")

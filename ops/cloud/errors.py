@@ -52,6 +52,10 @@ class NotPossibleError(OpsError):
     status = 2
 
 
+class DeclinedError(OpsError):
+    """The person who was asked did not say yes."""
+
+
 class CloudError(OpsError):
     """An answer other than success. `code`: the cloud's; `Network`: none came, `NoSuchField`: it is short."""
 
