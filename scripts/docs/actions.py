@@ -372,7 +372,7 @@ OPERATOR: Final = (
         source="docs/runbooks/alarms.md",
     ),
     Extra(
-        what="mirror: put into a bucket what the box downloads",
+        what="mirror: put into a bucket, whose name begins as here, what the box downloads",
         actions="oss:GetBucketInfo oss:GetObject oss:PutObject oss:PutObjectAcl oss:AbortMultipartUpload",
         names=("acs:oss:*:*:{project}-*",),
         source="ops/mirror.py",
