@@ -20,7 +20,8 @@ def run(stack: str, words: list[str], *, every: bool, as_json: bool) -> int:
 
     def command() -> int:
         document = models(stack_settings.load(stack), words, every=every)
-        terminal.emit(document, show, as_json=as_json)
+        following = f"add a name to open-webui:models in the stack file, then make preview STACK={stack}"
+        terminal.emit(document, show, as_json=as_json, following=following)
         return terminal.OK if document["models"] else terminal.FINDINGS
 
     return terminal.guarded(command)
@@ -82,8 +83,7 @@ def show(document: terminal.Document) -> RenderableType:
             Text(fits.value, style=_STYLES[fits]) if fits else Text("on the CPU", style="yellow"),
             Text("in the stack" if row["inStack"] else "", style="cyan"),
         )
-    hint = f"next: add a name to open-webui:models in the stack file, then make preview STACK={document['stack']}"
-    return Group(Padding(head, (0, 0, 1, 0)), table, Padding(Text(hint, style="dim"), (1, 0, 0, 0)))
+    return Group(Padding(head, (0, 0, 1, 0)), table)
 
 
 def _gib(size: int) -> str:
