@@ -354,13 +354,19 @@ def _model_choice(value: Any) -> Any:
 Model = Annotated[ModelChoice, BeforeValidator(_model_choice)]
 
 
-def _own_variables(value: dict[str, str], owned: Mapping[str, str]) -> dict[str, str]:
-    for name in value:
+def _free(owned: Mapping[str, str]) -> AfterValidator:
+    """A variable's name that is not among those that the program sets itself."""
+
+    def check(name: str) -> str:
         if name in owned:
             refuse(f"{name} is the program's own: {owned[name]}", f"remove {name}")
-    return value
+        return name
+
+    return AfterValidator(check)
 
 
+OllamaVariable = Annotated[fields.VariableName, _free(owned_environment.OLLAMA)]
+OpenWebUiVariable = Annotated[fields.VariableName, _free(owned_environment.OPEN_WEBUI)]
 EnvironmentValue = Annotated[str, StringConstraints(max_length=4096)]
 
 
@@ -382,14 +388,9 @@ class Ollama(Section):
         description="the model that documents are indexed with, as in bge-m3:567m",
     )
     prune: bool = Field(default=False, description="true or false: remove models that are no longer listed")
-    environment: dict[fields.VariableName, EnvironmentValue] = Field(
+    environment: dict[OllamaVariable, EnvironmentValue] = Field(
         default_factory=dict, description="further variables of Ollama's"
     )
-
-    @field_validator("environment")
-    @classmethod
-    def _not_owned(cls, value: dict[str, str]) -> dict[str, str]:
-        return _own_variables(value, owned_environment.OLLAMA)
 
     @model_validator(mode="after")
     def _version_with_digest(self) -> Self:
@@ -426,10 +427,10 @@ class OpenWebUi(Section):
         OPEN_WEBUI_IMAGE,
         description="registry/repository:tag@sha256:digest, as printed by `docker buildx imagetools inspect`",
     )
-    environment: dict[fields.VariableName, EnvironmentValue] = Field(
+    environment: dict[OpenWebUiVariable, EnvironmentValue] = Field(
         default_factory=dict, description="further variables of Open WebUI's"
     )
-    secret_environment: dict[fields.VariableName, fields.ConfigKey] = Field(
+    secret_environment: dict[OpenWebUiVariable, fields.ConfigKey] = Field(
         default_factory=dict, description="variable -> config key that holds its value as a secret"
     )
     openai_backends: tuple[Backend, ...] = Field(
@@ -443,11 +444,6 @@ class OpenWebUi(Section):
         ge=1024,
         description="the container's memory limit in MiB, at least 1024; absent: half of the machine's",
     )
-
-    @field_validator("environment", "secret_environment")
-    @classmethod
-    def _not_owned(cls, value: dict[str, str]) -> dict[str, str]:
-        return _own_variables(value, owned_environment.OPEN_WEBUI)
 
     @model_validator(mode="after")
     def _apart(self) -> Self:

@@ -187,7 +187,7 @@ REFUSED = {
     ),
     "secret that is not there": (
         {"openWebui__openaiBackends": [{"url": "https://a.example/v1", "keyConfig": "aKey"}]},
-        "pulumi config set --secret open-webui:aKey",
+        "there is no config key of that name",
     ),
     "backend that is not an address": ({"openWebui__openaiBackends": [{"url": "a.example"}]}, "https://host/path"),
     "backend on no port": ({"openWebui__openaiBackends": [{"url": "https://a.example:65536"}]}, "https://host/path"),
