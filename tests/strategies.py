@@ -11,7 +11,9 @@ from tests.configs import BASE
 
 ZONES = {"ap-southeast-1": "ap-southeast-1c", "cn-hongkong": "cn-hongkong-b", "cn-hangzhou": "cn-hangzhou-i"}
 TYPES = sorted(catalog.INSTANCE_TYPES)
-MODELS = sorted(catalog.MODELS)
+CHAT, EMBEDDING = (
+    sorted(name for name, model in catalog.MODELS.items() if model.kind is kind) for kind in catalog.ModelKind
+)
 DIGEST = "sha256:" + "a" * 64
 
 junk = st.recursive(
@@ -89,7 +91,7 @@ def configs(draw: st.DrawFn) -> dict[str, Any]:
                         ),
                     ),
                 ),
-                models=st.lists(st.sampled_from(MODELS), min_size=1, max_size=3, unique=True),
+                models=st.lists(st.sampled_from(CHAT), min_size=1, max_size=3, unique=True),
                 openWebui=_optional(environment=st.dictionaries(st.sampled_from(["BANNER", "A_B"]), text, max_size=2)),
                 tags=tags,
                 adminPassword=st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=12, max_size=72),
@@ -142,7 +144,7 @@ BROKEN: dict[tuple[str, ...], st.SearchStrategy[Any]] = {
     },
     ("alicloud:region",): _no_text | _mixed,
     ("models",): st.sampled_from(
-        [[], {}, "qwen3:8b", None, 5, ["qwen3"], ["qwen3:latest"], [{}], [True], ["qwen3:8b"] * 2]
+        [[], {}, "qwen3:8b", None, 5, ["qwen3"], ["qwen3:latest"], [{}], [True], ["qwen3:8b"] * 2, EMBEDDING]
     ),
     ("tags",): _no_mapping | st.dictionaries(_unwritable, st.just("a"), min_size=1) | st.just({"acs:team": "a"}),
     ("tags", "team"): st.none() | _no_text | _unwritable,
@@ -173,6 +175,7 @@ BROKEN: dict[tuple[str, ...], st.SearchStrategy[Any]] = {
     | st.just({"hours": [True]}),
     ("dataDisk", "snapshotId"): _no_text | _mixed,
     ("admin", "email"): st.none() | _no_text | _mixed,
+    ("ollama", "embeddingModel"): _no_text | st.sampled_from(["bge-m3", *CHAT]),
     ("ollama", "contextLength"): st.booleans() | st.integers(max_value=1023) | st.just("many"),
     ("ollama", "environment"): _no_mapping | st.just({"OLLAMA_HOST": "0.0.0.0"}) | st.just({"a b": "c"}),
     ("openWebui", "image"): _no_text | _mixed | st.just("ghcr.io/open-webui/open-webui:main"),
