@@ -166,11 +166,18 @@ def billing_goes_with_the_rest(instance: Instance, billing: Billing, schedule: S
 
 
 def schedule_can_be_kept(schedule: Schedule | None) -> Iterator[Problem]:
-    for key, time in (("stop", schedule.stop), ("start", schedule.start)) if schedule else ():
+    if schedule is None:
+        return
+    sound = True
+    for key, time in (("stop", schedule.stop), ("start", schedule.start)):
         try:
             cron.oos_expression(time)
         except ValueError as error:
+            sound = False
             yield _problem(f"schedule.{key}", time, str(error), "write it as in 0 20 * * 1-5 or 30 7 1 * *")
+    if sound and cron.meet(schedule.stop, schedule.start):
+        why = f"schedule.stop ({schedule.stop}) comes at the same minute: chance says which of them is last"
+        yield _problem("schedule.start", schedule.start, why, "give them different times, as in 0 20 and 30 7")
 
 
 def tags_leave_room(tags: dict[str, str]) -> Iterator[Problem]:
