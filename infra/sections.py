@@ -276,23 +276,25 @@ class Weekday(StrEnum):
     SUN = "sun"
 
 
+def _once_each(value: tuple[Any, ...]) -> tuple[Any, ...]:
+    if len(set(value)) != len(value):
+        refuse("an entry stands twice", "keep one of each")
+    return value
+
+
+OnceEach = AfterValidator(_once_each)
+
+
 class Snapshots(Section):
     """When the data disk is snapshot, and how long a snapshot is kept."""
 
-    hours: Annotated[tuple[Annotated[int, Field(ge=0, le=23)], ...], Field(min_length=1, max_length=24)] = Field(
-        description="full hours from 0 to 23, as in [3], in the region's time zone"
+    hours: Annotated[tuple[Annotated[int, Field(ge=0, le=23)], ...], Field(min_length=1, max_length=24), OnceEach] = (
+        Field(description="full hours from 0 to 23, as in [3], in the region's time zone")
     )
-    days: Annotated[tuple[Weekday, ...], Field(min_length=1)] = Field(
+    days: Annotated[tuple[Weekday, ...], Field(min_length=1), OnceEach] = Field(
         tuple(Weekday), description="weekdays, as in [mon, thu]; absent: every day"
     )
     keep_days: int = Field(30, ge=1, le=65535, description="days, 1 to 65535")
-
-    @field_validator("hours", "days")
-    @classmethod
-    def _once_each(cls, value: tuple[Any, ...]) -> tuple[Any, ...]:
-        if len(set(value)) != len(value):
-            refuse("an entry stands twice", "keep one of each")
-        return value
 
 
 class DataDisk(Disk):
@@ -489,7 +491,7 @@ class Admin(Section):
 class Alarms(Section):
     """Who is told when something breaks."""
 
-    contacts: Annotated[tuple[fields.Email, ...], Field(min_length=1, max_length=10)] = Field(
+    contacts: Annotated[tuple[fields.Email, ...], Field(min_length=1, max_length=10), OnceEach] = Field(
         description="e-mail addresses, as in [ops@example.com]"
     )
 
