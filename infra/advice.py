@@ -53,14 +53,19 @@ def of_the_instance(instance: Instance) -> Iterator[str]:
 
 def of_the_models(models: tuple[ModelChoice, ...], ollama: Ollama) -> Iterator[str]:
     for index, choice in enumerate(models):
-        if sizing.known_model(choice) is None:
+        known = sizing.known_model(choice)
+        if known is None:
             yield _line(
                 f"models[{index}]",
                 f"{choice.name} is not in the catalog: neither its memory nor its disk use was checked",
             )
+        elif known.kind is catalog.ModelKind.EMBEDDING:
+            yield _line(f"models[{index}]", f"{choice.name} answers no chat, and people find it in their list")
     if sizing.known_model(ollama.embedding_model) is None:
         name = ollama.embedding_model.name
-        yield _line("ollama.embeddingModel", f"{name} is not in the catalog: its disk use was not checked")
+        yield _line(
+            "ollama.embeddingModel", f"{name} is not in the catalog: neither its memory nor its disk use was checked"
+        )
 
 
 def of_the_access(region: str, access: Access) -> Iterator[str]:

@@ -153,22 +153,41 @@ def is_bare_metal(name: str) -> bool:
     return family(name).startswith(("ebm", "scc"))
 
 
+class ModelKind(StrEnum):
+    """What a model is made for; it cannot do the other's work."""
+
+    CHAT = "chat"
+    EMBEDDING = "embedding"
+
+
 @dataclass(frozen=True, kw_only=True)
 class LanguageModel:
     """A model of Ollama's library at its default quantisation.
 
     `file_bytes` is what is downloaded and loaded, `kv_bytes` what one token of context costs at f16 (2 for key and
-    value x layers x key-value heads x head dimension x 2 bytes); for models with sliding windows that is an upper
-    bound.
+    value x layers x key-value heads x head dimension x 2 bytes); for models with sliding windows, and for those that
+    embed and have no cache but buffers, that is an upper bound. `context` is that of an embedding model's training, in
+    tokens; None for a chat model.
     """
 
     name: str
     file_bytes: int
     kv_bytes: int
+    kind: ModelKind
+    context: int | None
 
 
-def _model(name: str, gigabytes: float, layers: int, kv_heads: int, head_dim: int) -> LanguageModel:
-    return LanguageModel(name=name, file_bytes=int(gigabytes * GB), kv_bytes=2 * layers * kv_heads * head_dim * 2)
+def _model(
+    name: str, gigabytes: float, layers: int, kv_heads: int, head_dim: int, *, embeds: int | None = None
+) -> LanguageModel:
+    """`embeds`: the context, in tokens, of a model that embeds."""
+    return LanguageModel(
+        name=name,
+        file_bytes=int(gigabytes * GB),
+        kv_bytes=2 * layers * kv_heads * head_dim * 2,
+        kind=ModelKind.EMBEDDING if embeds else ModelKind.CHAT,
+        context=embeds,
+    )
 
 
 # Sizes: tags of ollama.com/library. Shapes: the publishers' config.json.
@@ -204,23 +223,23 @@ MODELS = {
         _model("gpt-oss:120b", 65, 36, 8, 64),
         _model("mistral:7b", 4.4, 32, 8, 128),
         _model("phi4:14b", 9.1, 40, 10, 128),
-        _model("nomic-embed-text:v1.5", 0.27, 12, 12, 64),
-        _model("mxbai-embed-large:335m", 0.67, 24, 16, 64),
-        _model("bge-m3:567m", 1.2, 24, 16, 64),
-        _model("qwen3-embedding:0.6b", 0.64, 28, 8, 128),
+        _model("nomic-embed-text:v1.5", 0.27, 12, 12, 64, embeds=2048),
+        _model("mxbai-embed-large:335m", 0.67, 24, 16, 64, embeds=512),
+        _model("bge-m3:567m", 1.2, 24, 16, 64, embeds=8192),
+        _model("qwen3-embedding:0.6b", 0.64, 28, 8, 128, embeds=32768),
     )
 }
 
 
 # What a tag may say of a chat model without making it another file: the library's default is q4_K_M.
 _SAME_FILE = ("", "-instruct", "-chat", "-it")
-_OTHER_DEFAULT = ("gpt-oss", "nomic-embed-text", "mxbai-embed-large", "bge-m3", "qwen3-embedding")
+_OTHER_DEFAULT = ("gpt-oss",)  # and all that embed
 _BY_TAG = {
     f"{model.name}{variant}{quantisation}": model
     for model in MODELS.values()
     for variant in _SAME_FILE
     for quantisation in ("", "-q4_k_m")
-    if not quantisation or model.name.split(":")[0] not in _OTHER_DEFAULT
+    if not quantisation or (model.kind is ModelKind.CHAT and model.name.split(":")[0] not in _OTHER_DEFAULT)
 }
 
 
@@ -243,14 +262,25 @@ class Fit(StrEnum):
 
 
 def needed_bytes(model: LanguageModel, context: int, parallel: int, kv_cache_type: str) -> int:
-    """GPU memory for the weights and the key-value cache of `parallel` requests of `context` tokens each."""
+    """GPU memory for the weights and the key-value cache of `parallel` requests of `context` tokens each.
+
+    Ollama loads an embedding model for one request at a time and never beyond the context of its training
+    (server/sched.go and llm/server.go, 0.32).
+    """
+    if model.context is not None:
+        context, parallel = min(context, model.context), 1
     return model.file_bytes + int(model.kv_bytes * context * parallel * KV_SCALE[kv_cache_type])
 
 
-def fit(model: LanguageModel, gpu: GpuModel, count: int, context: int, parallel: int, kv_cache_type: str) -> Fit:
-    """Ollama puts a model on one GPU if it can, else on all; never partly in main memory if `ready` is to pass."""
+def fit(
+    model: LanguageModel, gpu: GpuModel, count: int, context: int, parallel: int, kv_cache_type: str, beside: int = 0
+) -> Fit:
+    """Ollama puts a model on one GPU if it can, else on all; never partly in main memory if `ready` is to pass.
+
+    `beside`: bytes that something else keeps on the GPUs, on another one where there are several.
+    """
     need = needed_bytes(model, context, parallel, kv_cache_type)
     room = gpu.usable_bytes - OVERHEAD_BYTES
-    if need <= room:
-        return Fit.ONE_GPU
-    return Fit.SPREAD if need <= room * count else Fit.NONE
+    if need + beside > room * count:
+        return Fit.NONE
+    return Fit.ONE_GPU if need <= room else Fit.SPREAD

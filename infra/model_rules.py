@@ -58,6 +58,21 @@ def data_disk_holds_the_models(
         yield _problem("dataDisk.sizeGib", data_disk.size_gib, why, f"set at least {least}, or list fewer models")
 
 
+def models_do_their_own_work(models: tuple[ModelChoice, ...], ollama: Ollama) -> Iterator[Problem]:
+    """The box is ready when the first model has answered a chat; the others may be there for programs."""
+    first, embedding = sizing.known_model(models[0]), sizing.known_model(ollama.embedding_model)
+    if first is not None and first.kind is catalog.ModelKind.EMBEDDING:
+        why = f"{first.name} embeds texts and answers no chat: the box would never be ready"
+        fix = "begin with a chat model, as in qwen3:8b; documents are indexed with ollama.embeddingModel"
+        yield _problem("models[0]", models[0].name, why, fix)
+    if embedding is not None and embedding.kind is catalog.ModelKind.CHAT:
+        why = f"{embedding.name} is a chat model: it does not embed texts for a search"
+        known = [model.name for model in catalog.MODELS.values() if model.kind is catalog.ModelKind.EMBEDDING]
+        yield _problem(
+            "ollama.embeddingModel", ollama.embedding_model.name, why, f"take one that does, as in {', '.join(known)}"
+        )
+
+
 def models_fit_the_gpu(instance: Instance, models: tuple[ModelChoice, ...], ollama: Ollama) -> Iterator[Problem]:
     known = catalog.instance_type(instance.type)
     if known is None or known.gpu is None:
@@ -65,24 +80,29 @@ def models_fit_the_gpu(instance: Instance, models: tuple[ModelChoice, ...], olla
     common = sizing.context_length(known, models, ollama)
     for index, choice in enumerate(models):
         model, context = sizing.known_model(choice), choice.num_ctx or common
-        if model is None:
+        if model is None or sizing.fit(model, known, context, common, ollama) is not catalog.Fit.NONE:
             continue
-        how = catalog.fit(model, known.gpu, known.gpus, context, ollama.parallel, ollama.kv_cache_type)
-        if how is catalog.Fit.NONE:
-            need = catalog.needed_bytes(model, context, ollama.parallel, ollama.kv_cache_type)
-            room = (known.gpu.usable_bytes - catalog.OVERHEAD_BYTES) * known.gpus
-            why = (
-                f"with {ollama.parallel} x {context} tokens of context it needs {need / catalog.GIB:.1f} GiB of GPU "
-                f"memory, {known.gpus} x {known.gpu.name} has {room / catalog.GIB:.1f} GiB free"
-            )
-            where = "its Modelfile's num_ctx" if choice.num_ctx else "ollama.contextLength"
-            fix = f"take a smaller model, a larger GPU, or a lower {where} or ollama.parallel"
-            yield _problem(f"models[{index}]", choice.name, why, fix)
+        need = catalog.needed_bytes(model, context, ollama.parallel, ollama.kv_cache_type)
+        room = (known.gpu.usable_bytes - catalog.OVERHEAD_BYTES) * known.gpus
+        beside = sizing.embedding_bytes(ollama, common)
+        why = (
+            f"with {ollama.parallel} x {context} tokens of context it needs {_gib(need)} of GPU memory, and "
+            f"{ollama.embedding_model.name} beside it {_gib(beside)}; {known.gpus} x {known.gpu.name} has "
+            f"{_gib(room)} free"
+        )
+        where = "its Modelfile's num_ctx" if choice.num_ctx else "ollama.contextLength"
+        fix = f"take a smaller model, a larger GPU, or a lower {where} or ollama.parallel"
+        yield _problem(f"models[{index}]", choice.name, why, fix)
+
+
+def _gib(size: int) -> str:
+    return f"{size / catalog.GIB:.1f} GiB"
 
 
 RULES: tuple[Callable[..., Iterator[Problem]], ...] = (
     models_are_told_apart,
     models_do_not_change_by_themselves,
+    models_do_their_own_work,
     data_disk_holds_the_models,
     models_fit_the_gpu,
 )

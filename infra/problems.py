@@ -4,27 +4,35 @@ import difflib
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-_SOUNDS_SECRET: Final = re.compile(r"key|pass|secret|token", re.IGNORECASE)
+# Names under which a value may be a secret in clear, wherever they stand in a path: CI posts these messages.
+_SOUNDS_SECRET: Final = re.compile(r"key|pass|pwd|secret|token|credential|auth|env", re.IGNORECASE)
+_IN_ADDRESSES: Final = re.compile(r"(?<=://)\S*@|\?\S*")  # who signs in, and the query
+_HIDDEN: Final = "[not shown]"
+_DEEPEST: Final = 20  # of lists and mappings in one another, as printed
 UNSHOWN: Final = object()  # where there is no value, or none to be printed; None is the file's null
 
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """One refused value: `key` as it stands in the stack file, and how to mend it."""
+    """One refused value: `key` as in the stack file, and how to mend it. What may be a secret is never printed."""
 
     key: str
-    value: object = UNSHOWN
+    value: object = field(default=UNSHOWN, repr=False)
     why: str
     fix: str
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "key", _without_value(self.key))
+
     def __str__(self) -> str:
-        shown = "" if self.value is UNSHOWN else f" = {_shown(self.value)}"
+        secret = self.value is UNSHOWN or _SOUNDS_SECRET.search(self.key.partition(":")[2])
+        shown = "" if secret else f" = {_shown(self.value)}"
         text = f"{self.key}{shown}\n    why: {self.why}\n    fix: {self.fix}"
         return text.encode("utf-8", "backslashreplace").decode()  # half a character could not be printed
 
@@ -64,7 +72,9 @@ def from_validation(error: ValidationError, model: type[BaseModel], namespace: s
 def _problem(detail: ErrorDetails, model: type[BaseModel], namespace: str, prefix: str) -> Problem:
     loc = [prefix, *(part for part in detail["loc"] if part != "[key]")]
     key = key_text(namespace, loc)
-    kind, value, context = detail["type"], detail["input"], detail.get("ctx", {})
+    kind, context = detail["type"], detail.get("ctx", {})
+    of_a_name = detail["loc"][-1:] == ("[key]",)  # then the input is the name, which the key says
+    value = UNSHOWN if of_a_name or _is_misread(kind, detail["input"]) else detail["input"]
     owner, description = _owner(model, loc)
     if kind == "extra_forbidden":
         known = sorted(field.alias or name for name, field in owner.model_fields.items())
@@ -76,7 +86,12 @@ def _problem(detail: ErrorDetails, model: type[BaseModel], namespace: str, prefi
         return Problem(key=key, value=value, why=str(context["why"]), fix=str(context["fix"]))
     if kind == "string_type" and isinstance(value, bool | int | float):
         return Problem(key=key, value=value, why=f"it is {_kind(value)}, not a text", fix="put it in quotes")
-    return Problem(key=key, value=value, why=_why(kind, value, context), fix=f"give {description}")
+    return Problem(key=key, value=value, why=_why(kind, detail["input"], context), fix=f"give {description}")
+
+
+def _is_misread(kind: str, value: object) -> bool:
+    """Whether a text or a list stands where names and values belong: nothing tells which part of it is a secret."""
+    return kind.startswith(("dict_", "model_", "tuple_")) and isinstance(value, str | list)
 
 
 # What pydantic says, in words of the stack file: the beginning of an error's type -> what is wanted there.
@@ -120,11 +135,6 @@ def _kind(value: object) -> str:
     return next((words for kind, words in _KINDS if isinstance(value, kind)), "a list")
 
 
-def showable(key: str, value: object) -> object:
-    """The value of a key that nothing reads. Where the name sounds like a secret it may be one in clear."""
-    return UNSHOWN if _SOUNDS_SECRET.search(key) else value
-
-
 def did_you_mean(name: str, known: list[str]) -> str:
     """The nearest known name as the beginning of a fix; empty where none is near."""
     near = difflib.get_close_matches(name, known, n=1)
@@ -164,5 +174,38 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
 
 
 def _shown(value: object) -> str:
-    text = json.dumps(value, ensure_ascii=False, default=str)
+    text = json.dumps(_masked(value), ensure_ascii=False, default=str)
     return text if len(text) <= 120 else f"{text[:117]}…"
+
+
+def _masked(value: object, depth: int = 0) -> object:
+    """The value without what may be a secret, judged entry by entry."""
+    if depth > _DEEPEST:
+        return _HIDDEN
+    match value:
+        case Mapping():
+            return {
+                _without_value(str(name)): _HIDDEN if _SOUNDS_SECRET.search(str(name)) else _masked(inner, depth + 1)
+                for name, inner in value.items()
+            }
+        case list() | tuple():
+            return [_masked(inner, depth + 1) for inner in value]
+        case str() if value.lstrip().startswith(("{", "[")):  # in a config that nobody reads, structures are texts
+            return _masked(_opened(value), depth + 1)
+        case str():
+            return _IN_ADDRESSES.sub("…", value) if "://" in value else value
+        case _:
+            return value
+
+
+def _opened(text: str) -> object:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return _HIDDEN
+
+
+def _without_value(name: str) -> str:
+    """`API_KEY=…` of `API_KEY=sk-123`: a pair that was written as a name."""
+    before, equals, after = name.partition("=")
+    return f"{before}=…" if equals and after else name

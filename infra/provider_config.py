@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
 
-from infra.problems import UNSHOWN, Problem, did_you_mean, showable
+from infra.problems import UNSHOWN, Problem, did_you_mean
 
 NAMESPACE: Final = "alicloud"
 SKIP_REGION_VALIDATION: Final = "alicloud:skipRegionValidation"
@@ -41,7 +41,7 @@ def problems(values: Mapping[str, Any], project: str, secret: Collection[str] = 
     """Keys of other namespaces that were meant for this program or its provider, and that neither reads."""
     for key in sorted(key for key in values if ":" in key):
         namespace, name = key.split(":", 1)
-        value = UNSHOWN if key in secret else showable(name, values[key])
+        value = UNSHOWN if key in secret else values[key]
         meant = difflib.get_close_matches(namespace.lower(), [project, NAMESPACE], n=1, cutoff=_NEAR)
         if namespace == NAMESPACE and name not in KEYS:
             fix = f"{did_you_mean(name, sorted(KEYS))}its keys are those of the provider's page in Pulumi's registry"

@@ -22,7 +22,10 @@ NO_UPDATE = "doesn't support update"
 
 @dataclass(frozen=True, kw_only=True)
 class ReleaseArgs:
-    """`revision`: what makes the gate run again beside spec and instance id (image, type, disk, its size, address)."""
+    """`revision`: what makes the gate run again beside spec and instance id (image, type, disk, its size, address).
+
+    It ends up in the commands' description.
+    """
 
     stack: str
     physical_name: str
@@ -97,7 +100,8 @@ class Release(pulumi.ComponentResource):
             why,
         )
         self.invocation_id = gate.id
-        self.register_outputs({"invocationId": self.invocation_id})
+        # As a whole the description is unknown until `up`; these are what a preview can compare of it (ops/compare.py).
+        self.register_outputs({"invocationId": self.invocation_id, "description": list(args.revision)})
 
     def _run(
         self,

@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from infra import advice, catalog, cron, model_rules, provider_config, sizing
-from infra.problems import UNSHOWN, Problem, did_you_mean, showable
+from infra.problems import UNSHOWN, Problem, did_you_mean
 from infra.sections import (
     Billing,
     BillingMode,
@@ -70,9 +70,7 @@ def secret_keys(values: Mapping[str, Any]) -> Iterator[str]:
 
 def unknown_key(key: str, value: object, known: list[str]) -> Problem:
     """A top-level key that nothing reads."""
-    return _problem(
-        key, showable(key, value), "no such key", f"{did_you_mean(key, known)}known keys: {', '.join(known)}"
-    )
+    return _problem(key, value, "no such key", f"{did_you_mean(key, known)}known keys: {', '.join(known)}")
 
 
 def _problem(path: str, value: object, why: str, fix: str) -> Problem:
@@ -168,11 +166,18 @@ def billing_goes_with_the_rest(instance: Instance, billing: Billing, schedule: S
 
 
 def schedule_can_be_kept(schedule: Schedule | None) -> Iterator[Problem]:
-    for key, time in (("stop", schedule.stop), ("start", schedule.start)) if schedule else ():
+    if schedule is None:
+        return
+    sound = True
+    for key, time in (("stop", schedule.stop), ("start", schedule.start)):
         try:
             cron.oos_expression(time)
         except ValueError as error:
+            sound = False
             yield _problem(f"schedule.{key}", time, str(error), "write it as in 0 20 * * 1-5 or 30 7 1 * *")
+    if sound and cron.meet(schedule.stop, schedule.start):
+        why = f"schedule.stop ({schedule.stop}) comes at the same minute: chance says which of them is last"
+        yield _problem("schedule.start", schedule.start, why, "give them different times, as in 0 20 and 30 7")
 
 
 def tags_leave_room(tags: dict[str, str]) -> Iterator[Problem]:
@@ -196,9 +201,11 @@ def secrets_are_there(open_webui: OpenWebUi, secrets: dict[str, SecretStr]) -> I
     for path, key in wanted.items():
         if key == ADMIN_PASSWORD:
             why = "the administrator's password is for nobody else"
-            yield _problem(path, key, why, "name a key of its own: pulumi config set --secret open-webui:NAME")
+            yield _problem(path, UNSHOWN, why, "name a key of its own: pulumi config set --secret open-webui:NAME")
         elif key not in secrets:
-            yield _problem(path, key, "there is no config key of that name", _set_it(key))
+            # What stands there may be the secret itself.
+            fix = "give the secret a name, write that here, and pulumi config set --secret open-webui:NAME"
+            yield _problem(path, UNSHOWN, "there is no config key of that name", fix)
         elif not 1 <= len(secrets[key].get_secret_value()) <= 4096:
             yield _problem(key, UNSHOWN, "a secret parameter has 1 to 4096 characters", _set_it(key))
 

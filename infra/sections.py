@@ -276,23 +276,25 @@ class Weekday(StrEnum):
     SUN = "sun"
 
 
+def _once_each(value: tuple[Any, ...]) -> tuple[Any, ...]:
+    if len(set(value)) != len(value):
+        refuse("an entry stands twice", "keep one of each")
+    return value
+
+
+OnceEach = AfterValidator(_once_each)
+
+
 class Snapshots(Section):
     """When the data disk is snapshot, and how long a snapshot is kept."""
 
-    hours: Annotated[tuple[Annotated[int, Field(ge=0, le=23)], ...], Field(min_length=1, max_length=24)] = Field(
-        description="full hours from 0 to 23, as in [3], in the region's time zone"
+    hours: Annotated[tuple[Annotated[int, Field(ge=0, le=23)], ...], Field(min_length=1, max_length=24), OnceEach] = (
+        Field(description="full hours from 0 to 23, as in [3], in the region's time zone")
     )
-    days: Annotated[tuple[Weekday, ...], Field(min_length=1)] = Field(
+    days: Annotated[tuple[Weekday, ...], Field(min_length=1), OnceEach] = Field(
         tuple(Weekday), description="weekdays, as in [mon, thu]; absent: every day"
     )
     keep_days: int = Field(30, ge=1, le=65535, description="days, 1 to 65535")
-
-    @field_validator("hours", "days")
-    @classmethod
-    def _once_each(cls, value: tuple[Any, ...]) -> tuple[Any, ...]:
-        if len(set(value)) != len(value):
-            refuse("an entry stands twice", "keep one of each")
-        return value
 
 
 class DataDisk(Disk):
@@ -354,13 +356,19 @@ def _model_choice(value: Any) -> Any:
 Model = Annotated[ModelChoice, BeforeValidator(_model_choice)]
 
 
-def _own_variables(value: dict[str, str], owned: Mapping[str, str]) -> dict[str, str]:
-    for name in value:
+def _free(owned: Mapping[str, str]) -> AfterValidator:
+    """A variable's name that is not among those that the program sets itself."""
+
+    def check(name: str) -> str:
         if name in owned:
             refuse(f"{name} is the program's own: {owned[name]}", f"remove {name}")
-    return value
+        return name
+
+    return AfterValidator(check)
 
 
+OllamaVariable = Annotated[fields.VariableName, _free(owned_environment.OLLAMA)]
+OpenWebUiVariable = Annotated[fields.VariableName, _free(owned_environment.OPEN_WEBUI)]
 EnvironmentValue = Annotated[str, StringConstraints(max_length=4096)]
 
 
@@ -382,14 +390,9 @@ class Ollama(Section):
         description="the model that documents are indexed with, as in bge-m3:567m",
     )
     prune: bool = Field(default=False, description="true or false: remove models that are no longer listed")
-    environment: dict[fields.VariableName, EnvironmentValue] = Field(
+    environment: dict[OllamaVariable, EnvironmentValue] = Field(
         default_factory=dict, description="further variables of Ollama's"
     )
-
-    @field_validator("environment")
-    @classmethod
-    def _not_owned(cls, value: dict[str, str]) -> dict[str, str]:
-        return _own_variables(value, owned_environment.OLLAMA)
 
     @model_validator(mode="after")
     def _version_with_digest(self) -> Self:
@@ -426,10 +429,10 @@ class OpenWebUi(Section):
         OPEN_WEBUI_IMAGE,
         description="registry/repository:tag@sha256:digest, as printed by `docker buildx imagetools inspect`",
     )
-    environment: dict[fields.VariableName, EnvironmentValue] = Field(
+    environment: dict[OpenWebUiVariable, EnvironmentValue] = Field(
         default_factory=dict, description="further variables of Open WebUI's"
     )
-    secret_environment: dict[fields.VariableName, fields.ConfigKey] = Field(
+    secret_environment: dict[OpenWebUiVariable, fields.ConfigKey] = Field(
         default_factory=dict, description="variable -> config key that holds its value as a secret"
     )
     openai_backends: tuple[Backend, ...] = Field(
@@ -443,11 +446,6 @@ class OpenWebUi(Section):
         ge=1024,
         description="the container's memory limit in MiB, at least 1024; absent: half of the machine's",
     )
-
-    @field_validator("environment", "secret_environment")
-    @classmethod
-    def _not_owned(cls, value: dict[str, str]) -> dict[str, str]:
-        return _own_variables(value, owned_environment.OPEN_WEBUI)
 
     @model_validator(mode="after")
     def _apart(self) -> Self:
@@ -493,7 +491,7 @@ class Admin(Section):
 class Alarms(Section):
     """Who is told when something breaks."""
 
-    contacts: Annotated[tuple[fields.Email, ...], Field(min_length=1, max_length=10)] = Field(
+    contacts: Annotated[tuple[fields.Email, ...], Field(min_length=1, max_length=10), OnceEach] = Field(
         description="e-mail addresses, as in [ops@example.com]"
     )
 

@@ -55,13 +55,29 @@ def context_length(known: catalog.InstanceType | None, models: tuple[ModelChoice
         return CPU_CONTEXT
     candidates = [(model, choice.num_ctx) for choice in models if (model := known_model(choice)) is not None]
     for step in CONTEXT_STEPS:
-        fits = (
-            catalog.fit(model, known.gpu, known.gpus, own or step, ollama.parallel, ollama.kv_cache_type)
-            for model, own in candidates
-        )
-        if all(how is not catalog.Fit.NONE for how in fits):
+        if all(fit(model, known, own or step, step, ollama) is not catalog.Fit.NONE for model, own in candidates):
             return step
     return CONTEXT_STEPS[-1]
+
+
+def fit(
+    model: catalog.LanguageModel, known: catalog.InstanceType, context: int, common: int, ollama: Ollama
+) -> catalog.Fit | None:
+    """Whether a chat model fits beside the one that documents are indexed with; None on a type without a GPU.
+
+    `context` is the model's own, `common` that of all others, both in tokens.
+    """
+    if known.gpu is None:
+        return None
+    beside = 0 if model.kind is catalog.ModelKind.EMBEDDING else embedding_bytes(ollama, common)
+    return catalog.fit(model, known.gpu, known.gpus, context, ollama.parallel, ollama.kv_cache_type, beside)
+
+
+def embedding_bytes(ollama: Ollama, common: int) -> int:
+    """GPU memory that the embedding model keeps; 0 of one that the catalog does not know."""
+    choice = ollama.embedding_model
+    model = known_model(choice)
+    return catalog.needed_bytes(model, choice.num_ctx or common, 1, ollama.kv_cache_type) if model else 0
 
 
 # The official images (facts/alibaba-cloud.md section 0): driver 580 and CUDA 12.8 come with the first.

@@ -20,9 +20,8 @@ def run_open(stack: str, *, as_json: bool) -> int:
             raise NotPossibleError(f"{found.id} has no public address\n    fix: pulumi up --stack {stack}")
         opened = False if as_json else webbrowser.open(url)
         document = {"stack": stack, "address": url, "email": settings.admin.email}
-        hint = "" if opened else " (no browser here: open it yourself)"
-        text = f"{url}{hint}\nsign in as {settings.admin.email}; next: python -m ops password --stack {stack}"
-        terminal.emit(document, lambda _: text, as_json=as_json)
+        text = f"{url}{'' if opened else ' (no browser here: open it yourself)'}\nsign in as {settings.admin.email}"
+        terminal.emit(document, lambda _: text, as_json=as_json, following=f"python -m ops password --stack {stack}")
         return terminal.OK
 
     return terminal.guarded(command)
@@ -34,8 +33,7 @@ def run_password(stack: str, *, yes: bool, as_json: bool) -> int:
     def command() -> int:
         settings = stack_settings.load(stack)
         name = secret_parameter(settings, ADMIN_PASSWORD)
-        if not terminal.confirmed(f"the password of {settings.admin.email} will be shown here in clear", yes=yes):
-            return terminal.FINDINGS
+        terminal.confirm(f"the password of {settings.admin.email} will be shown here in clear", yes=yes)
         cloud = Cloud(settings.region, stack=settings.stack)
         with terminal.doing("asking for the password"):
             body = cloud.call(
@@ -46,9 +44,9 @@ def run_password(stack: str, *, yes: bool, as_json: bool) -> int:
             raise OpsError(
                 f"the parameter {name} came without its value\n    fix: kms:GetSecretValue and kms:Decrypt are needed"
             )
-        terminal.emit({"email": settings.admin.email, "password": value}, lambda _: str(value), as_json=as_json)
-        if not as_json:
-            terminal.hint(f"python -m ops open --stack {stack}, sign in as {settings.admin.email}")
+        document, following = {"email": settings.admin.email, "password": value}, f"python -m ops open --stack {stack}"
+        following = f"{following}, sign in as {settings.admin.email}"
+        terminal.emit(document, lambda _: str(value), as_json=as_json, following=following)
         return terminal.OK
 
     return terminal.guarded(command)

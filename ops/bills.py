@@ -24,7 +24,7 @@ def this_month(cloud: Cloud, ids: Mapping[str, str], now: datetime) -> dict[str,
                 currency = item.get("Currency") or currency
                 amounts[what] = amounts.get(what, Decimal(0)) + Decimal(str(item.get("PretaxAmount") or 0))
     except CloudError as error:
-        return {"cost": None, "costError": f"{error.action}: {error.code}"}
+        return {"cost": None, "costError": error.short}
     if not amounts:
         return {"cost": None, "costError": None}
     return {

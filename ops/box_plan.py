@@ -57,7 +57,8 @@ def _model(
 ) -> dict[str, Any]:
     model = sizing.known_model(choice)
     ollama = settings.ollama
-    context = choice.num_ctx or sizing.context_length(known, settings.models, ollama)
+    common = sizing.context_length(known, settings.models, ollama)
+    context = choice.num_ctx or common
     entry: dict[str, Any] = {
         "name": choice.name,
         "role": "chat" if serves else "embedding",
@@ -68,10 +69,8 @@ def _model(
     }
     if model and serves:
         entry["gpuBytes"] = catalog.needed_bytes(model, context, ollama.parallel, ollama.kv_cache_type)
-        if known and known.gpu:
-            entry["fits"] = catalog.fit(
-                model, known.gpu, known.gpus, context, ollama.parallel, ollama.kv_cache_type
-            ).value
+        how = sizing.fit(model, known, context, common, ollama) if known else None
+        entry["fits"] = how.value if how else None
     return entry
 
 

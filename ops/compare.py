@@ -6,7 +6,7 @@ Secrets are `[secret]` on both sides: a changed secret does not show.
 
 import difflib
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
 
@@ -16,6 +16,11 @@ from provisioning import contents
 
 Document = Mapping[str, Any]
 ABSENT: Final = "absent"
+TAKEN: Final = "ignored while the resource stays, but a new one is made with it"
+# Inputs that the program looks up at each run, and `ignoreChanges` then keeps. Offline both sides have one answer.
+_LOOKED_UP: Final = {
+    ("alicloud:ecs/instance:Instance", "imageId"): ("the image it was made from", "the newest of its family")
+}
 _OPTIONS_SHOWN: Final = ("protect", "retainOnDelete", "deleteBeforeReplace", "ignoreChanges", "replaceOnChanges")
 
 
@@ -96,7 +101,9 @@ def compare(before: Document, after: Document) -> Comparison:
     old = {resource["urn"]: resource for resource in before["resources"]}
     new = {resource["urn"]: resource for resource in after["resources"]}
     changes = {urn: _changes(old[urn], new[urn]) for urn in new if urn in old}
-    _follow_new_ids(new, changes)
+    _follow_replacements(new, changes)
+    _see_hidden_parts(old, new, changes)
+    _follow_replacements(new, changes)
     return Comparison(
         added=tuple(resource for urn, resource in new.items() if urn not in old),
         removed=tuple(resource for urn, resource in old.items() if urn not in new),
@@ -139,6 +146,49 @@ def _effect(resource: Document, name: str) -> tuple[Kind, str | None]:
         return Kind(effects.effect(resource["type"], name).value), effects.remark(resource["type"], name)
     except effects.UnknownPropertyError:
         return Kind.UNSURE, None
+
+
+def _follow_replacements(resources: Mapping[str, Document], changes: dict[str, list[Change]]) -> None:
+    _follow_new_ids(resources, changes)
+    for urn, found in changes.items():
+        if any(change.kind is Kind.REPLACE for change in found):
+            changes[urn] = [*map(_taken, found), *_looked_up(resources[urn], found)]
+
+
+def _taken(change: Change) -> Change:
+    """A new resource is made with the program's inputs, whatever `ignoreChanges` kept of the old one."""
+    return replace(change, kind=Kind.REPLACE, remark=TAKEN) if change.kind is Kind.IGNORED else change
+
+
+def _looked_up(resource: Document, found: list[Change]) -> Iterator[Change]:
+    for (type_, name), (before, after) in _LOOKED_UP.items():
+        seen = any(change.input == name for change in found)
+        if resource["type"] == type_ and name in resource["options"]["ignoreChanges"] and not seen:
+            yield Change(name, before, after, Kind.REPLACE, "looked up anew for the new resource")
+
+
+def _see_hidden_parts(
+    old: Mapping[str, Document], new: Mapping[str, Document], changes: dict[str, list[Change]]
+) -> None:
+    """Changes inside an input that is unknown as a whole, since `up` alone knows a part of it.
+
+    Its component registers the parts one by one, as an output of the input's name.
+    """
+    # What is made of a value that a resource keeps stays the same with it.
+    kept = {(one.before, one.after) for found in changes.values() for one in found if one.kind is Kind.IGNORED}
+    for urn, found in changes.items():
+        for name in [name for name, value in new[urn]["inputs"].items() if value == UNKNOWN.value]:
+            parent = new[urn].get("parent", "")
+            # A document of an older revision's code may have no outputs.
+            before, after = (side.get(parent, {}).get("outputs", {}).get(name) for side in (old, new))
+            if before is None or after is None:
+                continue
+            kind, remark = _effect(new[urn], name)
+            found += [
+                Change(name, text_before, text_after, kind, remark)
+                for _, text_before, text_after in _leaves(name, before, after)
+                if (text_before, text_after) not in kept
+            ]
 
 
 def _follow_new_ids(resources: Mapping[str, Document], changes: dict[str, list[Change]]) -> None:

@@ -19,8 +19,9 @@ def run(stack: str, *, move: bool, as_json: bool) -> int:
         if move:
             return write_zone.run(settings, cloud, as_json=as_json)
         document = examine(settings, cloud)
-        terminal.emit(document, doctor_view.findings, as_json=as_json)
         bad = any(finding["level"] == Level.PROBLEM for finding in document["findings"])
+        following = None if bad else f"pulumi up --stack {stack}"
+        terminal.emit(document, doctor_view.findings, as_json=as_json, following=following)
         return terminal.FINDINGS if bad else terminal.OK
 
     return terminal.guarded(command)

@@ -15,7 +15,7 @@ _ORDER = (Level.PROBLEM, Level.WARNING, Level.UNKNOWN, Level.OK)
 
 
 def findings(document: Document) -> RenderableType:
-    """One block a finding, then the zones, then what to do next."""
+    """One block a finding, then the zones, then the verdict."""
     rows = Table.grid(padding=(0, 2, 0, 0))
     rows.add_column(no_wrap=True)
     rows.add_column(style="bold", no_wrap=True)
@@ -30,7 +30,7 @@ def findings(document: Document) -> RenderableType:
     ]
     if document["zones"]:
         parts.append(section("Zones", stock_text(document["zones"])))
-    parts.append(Padding(Text(_next(document), style="dim"), (1, 0, 0, 0)))
+    parts.append(Padding(Text(_verdict(document), style="dim"), (1, 0, 0, 0)))
     return Group(*parts)
 
 
@@ -43,10 +43,10 @@ def _text(finding: Document) -> Text:
     return text
 
 
-def _next(document: Document) -> str:
+def _verdict(document: Document) -> str:
     problems = sum(finding["level"] == Level.PROBLEM for finding in document["findings"])
     names = [finding["check"] for finding in document["findings"] if finding["level"] == Level.UNKNOWN]
     unknown = f"{len(names)} not checked: {', '.join(names)}" if names else "all checked"
     if problems:
         return f"{problems} problem{'s' * (problems != 1)} to mend before pulumi up; {unknown}"
-    return f"no problem found, {unknown}; next: pulumi up --stack {document['stack']}"
+    return f"no problem found, {unknown}"

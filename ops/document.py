@@ -32,6 +32,7 @@ def _resource(resource: Resource) -> dict[str, Any]:
         "name": resource.name,
         "parent": resource.parent,
         "inputs": inputs,
+        "outputs": masked(resource.outputs),  # a component's; what the cloud fills in is not there
         "options": {
             "protect": options.protect,
             "retainOnDelete": options.retain_on_delete,

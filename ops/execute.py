@@ -18,8 +18,7 @@ def run(stack: str, command_line: list[str], timeout_s: int, *, yes: bool, as_js
         cloud = Cloud(settings.region, stack=settings.stack)
         found = instance.required(cloud, settings)
         script = shell(command_line)
-        if not terminal.confirmed(f"on {found.id}, as root: {script}", yes=yes):
-            return terminal.FINDINGS
+        terminal.confirm(f"on {found.id}, as root: {script}", yes=yes)
         assistant.require_agent(cloud, found.id)
         result = assistant.run(cloud, found.id, f"{script}\n", what=command_line[0], timeout_s=timeout_s)
         if as_json:

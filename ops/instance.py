@@ -6,7 +6,7 @@ from typing import Any
 
 from infra.settings import Settings
 from ops import terminal
-from ops.cloud.client import Cloud, dig
+from ops.cloud.client import Cloud, dig, needed
 from ops.cloud.errors import NotPossibleError, OpsError
 
 IDENTITY = ("project", "stack", "managed-by")
@@ -25,8 +25,8 @@ class Instance:
 
     @property
     def id(self) -> str:
-        """i-…"""
-        return str(self.facts["InstanceId"])
+        """i-…; raises CloudError where the answer lacks it."""
+        return needed("ecs:DescribeInstances", self.facts, "InstanceId")
 
     @property
     def status(self) -> str:

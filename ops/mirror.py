@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -35,27 +34,28 @@ def run(stack: str, bucket: str, source: str, *, public: bool, yes: bool, as_jso
         settings = stack_settings.load(stack)
         target = Bucket(Cloud(settings.region, stack=settings.stack), bucket)
         document = mirror(settings, target, MirrorPreset(source), public=public, yes=yes)
-        terminal.emit(document, show, as_json=as_json)
-        return terminal.OK if document["written"] else terminal.FINDINGS
+        terminal.emit(document, show, as_json=as_json, following=f"make preview STACK={settings.stack}")
+        return terminal.OK
 
     return terminal.guarded(command)
 
 
 def mirror(settings: Settings, bucket: Bucket, source: MirrorPreset, *, public: bool, yes: bool) -> dict[str, Any]:
-    """The document of ops/schemas/mirror.json. Raises CloudError, and OpsError where a download is not as pinned."""
+    """The document of ops/schemas/mirror.json. Raises CloudError, and OpsError where a download is not as pinned or
+    the answer is no.
+    """
     spec = box_spec(settings.model_copy(update={"mirrors": Mirrors.model_validate({"preset": source.value})}))
     with terminal.doing("asking the registries"):
         bucket.require()
         wanted = list(mirror_plan.contents(spec))
-    states = dict.fromkeys((content.key for content in wanted), "planned")
-    agreed = terminal.confirmed(announced(wanted, bucket, settings.stack, public=public), yes=yes)
-    if agreed:
-        with tempfile.TemporaryDirectory(prefix="mirror-") as folder, terminal.doing("mirroring") as tell:
-            download.require_room(Path(folder), max(content.size or 0 for content in wanted))
-            for number, content in enumerate(wanted, 1):
-                told = _telling(tell, f"{number} of {len(wanted)}: {content.key}")
-                states[content.key] = _bring(content, bucket, Path(folder) / "object", told, public=public)
-        _write(settings, bucket.internal_host)
+    terminal.confirm(announced(wanted, bucket, settings.stack, public=public), yes=yes)
+    states: dict[str, str] = {}
+    with tempfile.TemporaryDirectory(prefix="mirror-") as folder, terminal.doing("mirroring") as tell:
+        download.require_room(Path(folder), max(content.size or 0 for content in wanted))
+        for number, content in enumerate(wanted, 1):
+            told = _telling(tell, f"{number} of {len(wanted)}: {content.key}")
+            states[content.key] = _bring(content, bucket, Path(folder) / "object", told, public=public)
+    _write(settings, bucket.internal_host)
     return {
         "stack": settings.stack,
         "bucket": bucket.name,
@@ -63,7 +63,7 @@ def mirror(settings: Settings, bucket: Bucket, source: MirrorPreset, *, public: 
         "objects": [{"key": one.key, "bytes": one.size, "state": states[one.key]} for one in wanted],
         "mirrors": mirror_plan.mirrors(bucket.internal_host),
         "notMirrored": mirror_plan.not_mirrored(spec),
-        "written": agreed,
+        "written": True,
     }
 
 
@@ -127,10 +127,9 @@ def _sources(content: Content) -> Iterator[Callable[[int], Any]]:
 
 def _write(settings: Settings, host: str) -> None:
     kept = settings.mirrors.model_dump(mode="json", by_alias=True, exclude_none=True)
-    text = yaml.safe_dump({**kept, **mirror_plan.mirrors(host)}, sort_keys=False)
-    lines = "".join(f"    {line}\n" for line in text.splitlines())
+    section = {**kept, **mirror_plan.mirrors(host)}
     file = ROOT / f"Pulumi.{settings.stack}.yaml"
-    edit_stack_file.write(file, edit_stack_file.set_section(file.read_text(encoding="utf-8"), SECTION, lines))
+    edit_stack_file.write(file, edit_stack_file.set_section(file.read_text(encoding="utf-8"), SECTION, section))
 
 
 def show(document: terminal.Document) -> RenderableType:
@@ -143,9 +142,4 @@ def show(document: terminal.Document) -> RenderableType:
     rest = Table.grid(padding=(0, 2, 0, 0))
     for entry in document["notMirrored"]:
         rest.add_row(Text(entry["what"], style="cyan"), entry["why"])
-    hint = (
-        f"{SECTION} now leads to {document['host']}; next: make preview STACK={document['stack']}"
-        if document["written"]
-        else "nothing was changed"
-    )
-    return Group(table, section("Not mirrored", rest), Text(f"\n{hint}", style="dim"))
+    return Group(table, section("Not mirrored", rest), Text(f"\n{SECTION} now leads to {document['host']}"))

@@ -20,7 +20,11 @@ def run(stack: str, words: list[str], *, every: bool, as_json: bool) -> int:
 
     def command() -> int:
         document = models(stack_settings.load(stack), words, every=every)
-        terminal.emit(document, show, as_json=as_json)
+        following = (
+            "set open-webui:models (for documents: ollama.embeddingModel) in the stack file, then "
+            f"make preview STACK={stack}"
+        )
+        terminal.emit(document, show, as_json=as_json, following=following)
         return terminal.OK if document["models"] else terminal.FINDINGS
 
     return terminal.guarded(command)
@@ -48,16 +52,16 @@ def models(settings: Settings, words: list[str], *, every: bool) -> dict[str, An
 def _row(settings: Settings, known: catalog.InstanceType | None, model: catalog.LanguageModel) -> dict[str, Any]:
     ollama = settings.ollama
     context = sizing.context_length(known, (ModelChoice(name=model.name),), ollama)
-    how = None
-    if known and known.gpu:
-        how = catalog.fit(model, known.gpu, known.gpus, context, ollama.parallel, ollama.kv_cache_type).value
+    context = min(context, model.context or context)
+    how = sizing.fit(model, known, context, context, ollama) if known else None
     used = {choice.name for choice in settings.models} | {ollama.embedding_model.name}
     return {
         "name": model.name,
+        "kind": model.kind.value,
         "bytes": model.file_bytes,
         "contextLength": context,
         "gpuBytes": catalog.needed_bytes(model, context, ollama.parallel, ollama.kv_cache_type),
-        "fits": how,
+        "fits": how.value if how else None,
         "inStack": model.name in used,
     }
 
@@ -71,19 +75,21 @@ def show(document: terminal.Document) -> RenderableType:
     for name, justify in (("model", "left"), ("file", "right"), ("context", "right"), ("GPU memory", "right")):
         table.add_column(name, justify="right" if justify == "right" else "left")
     table.add_column("fits")
+    table.add_column("for")
     table.add_column("")
     for row in document["models"]:
         fits = catalog.Fit(row["fits"]) if row["fits"] else None
+        chats = row["kind"] == catalog.ModelKind.CHAT.value
         table.add_row(
             Text(row["name"], style="bold"),
             f"{row['bytes'] / catalog.GB:.1f} GB",
-            f"{row['contextLength']} x {document['parallel']}",
+            f"{row['contextLength']} x {document['parallel'] if chats else 1}",
             _gib(row["gpuBytes"]),
             Text(fits.value, style=_STYLES[fits]) if fits else Text("on the CPU", style="yellow"),
+            "chat" if chats else "documents",
             Text("in the stack" if row["inStack"] else "", style="cyan"),
         )
-    hint = f"next: add a name to open-webui:models in the stack file, then make preview STACK={document['stack']}"
-    return Group(Padding(head, (0, 0, 1, 0)), table, Padding(Text(hint, style="dim"), (1, 0, 0, 0)))
+    return Group(Padding(head, (0, 0, 1, 0)), table)
 
 
 def _gib(size: int) -> str:

@@ -2,7 +2,8 @@
 
 from infra.settings import Settings
 from ops import quote
-from ops.cloud.client import Cloud, credentials_likely
+from ops.cloud.client import INSTALL, Cloud
+from ops.cloud.credentials import credentials_likely, without_sdks
 from ops.cloud.errors import OpsError
 from ops.program import Deployment
 from ops.recording import Resource
@@ -16,23 +17,29 @@ def findings(deployment: Deployment) -> list[Finding]:
     """Every rule that the stack breaks. Raises `policy.demands.DemandsError`."""
     recorded = deployment.recording
     asked = demands.load(recorded.stack)
+    cost, unpriced = _monthly_cost(deployment.settings) if asked.monthly_limit else (None, ())
     return check(
         (_declared(resource) for resource in recorded.resources if resource.custom),
         recorded.stack,
-        monthly_cost=_monthly_cost(deployment.settings) if asked.monthly_limit else None,
+        monthly_cost=cost,
+        unpriced=unpriced,
         asked=asked,
     )
 
 
-def _monthly_cost(settings: Settings) -> Money | None:
-    """What the cloud asks for a month; None where it cannot be asked, and the preview says why beside its price."""
+def _monthly_cost(settings: Settings) -> tuple[Money | None, tuple[str, ...]]:
+    """What the cloud asks for a month, and what it gave no price of, with the reason. Without credentials neither."""
+    if without_sdks():
+        return None, (f"there are credentials, but not Alibaba Cloud's SDKs; {INSTALL}",)
     if not credentials_likely():
-        return None
+        return None, ()
     try:
-        document = quote.quote(settings, Cloud(settings.region, attempts=1))
-    except OpsError:
-        return None
-    return Money(amount=document["totals"]["perMonth"], currency=document["currency"])
+        document = quote.quote(settings, Cloud(settings.region))
+    except OpsError as error:
+        return None, (str(error).splitlines()[0],)
+    totals = document["totals"]
+    missing = tuple(f"{part['what']}: {part['why']}" for part in totals["missing"])
+    return Money(amount=totals["perMonth"], currency=document["currency"]), missing
 
 
 def _declared(resource: Resource) -> Declared:

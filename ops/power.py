@@ -29,14 +29,22 @@ def run(what: str, stack: str, *, keep: bool, yes: bool, as_json: bool) -> int:
         cloud = Cloud(settings.region, stack=settings.stack)
         document = power(what, settings, cloud, keep=keep, yes=yes)
         billed = what == "stop" and not keep and document["stoppedMode"] == "KeepCharging"
-        terminal.emit(document, lambda shown: _text(shown, stack, billed=billed), as_json=as_json)
+        terminal.emit(
+            document,
+            lambda shown: _text(shown, billed=billed),
+            as_json=as_json,
+            following=_following(document, stack, billed=billed),
+        )
         return terminal.FINDINGS if billed else terminal.OK
 
     return terminal.guarded(command)
 
 
 def power(what: str, settings: Settings, cloud: Cloud, *, keep: bool, yes: bool) -> dict[str, Any]:
-    """The document of ops/schemas/power.json. Raises OpsError where the machine does not get there in ten minutes."""
+    """The document of ops/schemas/power.json.
+
+    Raises OpsError where the answer is no, or the machine does not get there in ten minutes.
+    """
     found = instance.required(cloud, settings)
     if what == "restart" and found.status != "Running":
         fix = "start" if found.status == "Stopped" else "status"
@@ -47,10 +55,9 @@ def power(what: str, settings: Settings, cloud: Cloud, *, keep: bool, yes: bool)
     goal = "Stopped" if what == "stop" else "Running"
     changed = False
     if what == "restart" or found.status != goal:
-        changed = terminal.confirmed(_announced(what, found, keep=keep), yes=yes)
-        if changed:
-            _ask_cloud(what, cloud, found, keep=keep)
-            found = _wait(what, goal, settings, cloud)
+        terminal.confirm(_announced(what, found, keep=keep), yes=yes)
+        _ask_cloud(what, cloud, found, keep=keep)
+        found, changed = _wait(what, goal, settings, cloud), True
     return {
         "stack": settings.stack,
         "instanceId": found.id,
@@ -98,12 +105,14 @@ def _wait(what: str, goal: str, settings: Settings, cloud: Cloud) -> Instance:
         raise OpsError(f"{error}\n    fix: python -m ops status --stack {settings.stack}") from error
 
 
-def _text(document: terminal.Document, stack: str, *, billed: bool) -> str:
+def _text(document: terminal.Document, *, billed: bool) -> str:
     changed = "" if document["changed"] else " (nothing changed)"
     text = f"{document['instanceId']} is {document['status']}{changed}"
+    why = ", and its vCPUs and GPU are still billed: it was stopped with KeepCharging, which only a new stop changes"
+    return f"{text}{why}" if billed else text
+
+
+def _following(document: terminal.Document, stack: str, *, billed: bool) -> str:
     if billed:
-        return (
-            f"{text}, and its vCPUs and GPU are still billed: it was stopped with KeepCharging, which only a new stop "
-            f"changes\nnext: python -m ops start --stack {stack} && python -m ops stop --stack {stack}"
-        )
-    return f"{text}\nnext: python -m ops {'start' if document['status'] == 'Stopped' else 'status'} --stack {stack}"
+        return f"python -m ops start --stack {stack} && python -m ops stop --stack {stack}"
+    return f"python -m ops {'start' if document['status'] == 'Stopped' else 'status'} --stack {stack}"

@@ -7,7 +7,7 @@ from typing import Any
 from infra.settings import Settings
 from ops import quote, show, show_changes
 from ops.against import RefusedError, RevisionError, document_of
-from ops.cloud.client import without_sdks
+from ops.cloud.credentials import without_sdks
 from ops.compare import Comparison, compare
 from ops.document import document
 from ops.program import REFUSALS, record_stack

@@ -11,7 +11,8 @@ from rich.console import RenderableType
 from infra.sections import AddressCharge
 from infra.settings import Settings
 from ops import price, quote_view, stack_settings, terminal
-from ops.cloud.client import Cloud, credentials_likely, dig
+from ops.cloud.client import Cloud, dig
+from ops.cloud.credentials import credentials_likely
 from ops.cloud.errors import CloudError, OpsError
 from ops.price import Priced, number
 
@@ -28,11 +29,13 @@ def run(stack: str, *, compare: bool, as_json: bool) -> int:
             from ops import quote_compare  # noqa: PLC0415 - only half of the runs need it
 
             document = quote_compare.comparison(settings, cloud)
-            terminal.emit(document, quote_view.comparison, as_json=as_json)
+            following = "set open-webui:instance.type in the stack file, then python -m ops quote"
+            render = quote_view.comparison
         else:
             with terminal.doing("asking for prices"):
                 document = quote(settings, cloud)
-            terminal.emit(document, quote_view.quote, as_json=as_json)
+            following, render = "python -m ops quote --compare", quote_view.quote
+        terminal.emit(document, render, as_json=as_json, following=f"{following} --stack {stack}")
         return terminal.OK
 
     return terminal.guarded(command)
@@ -58,8 +61,11 @@ def quote(settings: Settings, cloud: Cloud) -> dict[str, Any]:
     currency = price.common_currency(answers)
     lines = [line for answer in answers for line in answer.lines]
     address, why = _address(settings, cloud, currency)
+    missing: list[dict[str, str]] = []
     if address and not by_traffic:
         lines.append(address)
+    elif not by_traffic:
+        missing.append({"what": f"bandwidth of {settings.public_address.bandwidth_mbps} Mbit/s", "why": why})
     return {
         "stack": settings.stack,
         "region": settings.region,
@@ -81,10 +87,10 @@ def quote(settings: Settings, cloud: Cloud) -> dict[str, Any]:
             }
             for line in lines
         ],
-        "totals": totals(lines),
+        "totals": {**totals(lines), "missing": missing},
         "discounts": list(dict.fromkeys(rule for answer in answers for rule in answer.rules)),
         "spot": _spot(settings, cloud, instance),
-        "unpriced": unpriced(settings, currency, address, why),
+        "unpriced": [*unpriced(settings, currency, address, why), *missing],
     }
 
 
@@ -114,7 +120,7 @@ def _address(settings: Settings, cloud: Cloud, currency: str) -> tuple[price.Lin
 
 
 def unpriced(settings: Settings, currency: str, address: price.Line | None, why: str) -> list[dict[str, str]]:
-    """What is in no sum: what costs nothing as the stack has it, and what no documented action prices. Never guessed.
+    """What never is in a sum: what costs nothing as the stack has it, and what no documented action prices.
 
     ROS (GetTemplateEstimateCost) prices templates, with an elastic address as the help page's example; it is not asked,
     since it would need another SDK and permission for what billing tells as well. No help page names the modules of
@@ -127,8 +133,6 @@ def unpriced(settings: Settings, currency: str, address: price.Line | None, why:
         entries = [(price.ADDRESS_FEE, f"{free}; {otherwise}")]
     else:
         entries = [(price.ADDRESS_FEE, free)]
-        if address is None:
-            entries.append((f"bandwidth of {public.bandwidth_mbps} Mbit/s", why))
     if settings.data_disk.snapshots is not None:
         entries.append(
             ("snapshots, per GiB and month", "no documented action prices them; they grow with what changes")
@@ -148,11 +152,19 @@ def _spot(settings: Settings, cloud: Cloud, instance: Priced) -> dict[str, Any] 
         "now": number(now),
         "maxHourlyPrice": limit,
         "wouldStart": limit is None or now <= Decimal(str(limit)),
-        "history": spread(_history(settings, cloud)),
+        **_history(settings, cloud),
     }
 
 
-def _history(settings: Settings, cloud: Cloud) -> list[Decimal]:
+def _history(settings: Settings, cloud: Cloud) -> dict[str, Any]:
+    """`history`, and `historyError` where it cannot be read."""
+    try:
+        return {"history": spread(_past_prices(settings, cloud)), "historyError": None}
+    except CloudError as error:
+        return {"history": None, "historyError": error.short}
+
+
+def _past_prices(settings: Settings, cloud: Cloud) -> list[Decimal]:
     start = (datetime.now(UTC) - timedelta(days=HISTORY_DAYS)).strftime("%Y-%m-%dT%H:%M:%SZ")
     found: list[Decimal] = []
     offset: int | None = None

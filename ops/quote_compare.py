@@ -67,11 +67,10 @@ def candidates(settings: Settings) -> tuple[list[catalog.InstanceType], list[dic
 
 def _fits(settings: Settings, entry: catalog.InstanceType, choice: ModelChoice) -> bool:
     model, ollama = sizing.known_model(choice), settings.ollama
-    if model is None or entry.gpu is None:
+    if model is None:
         return True  # not in the catalog: nothing is known against it
-    context = choice.num_ctx or sizing.context_length(entry, settings.models, ollama)
-    how = catalog.fit(model, entry.gpu, entry.gpus, context, ollama.parallel, ollama.kv_cache_type)
-    return how is not catalog.Fit.NONE
+    common = sizing.context_length(entry, settings.models, ollama)
+    return sizing.fit(model, entry, choice.num_ctx or common, common, ollama) is not catalog.Fit.NONE
 
 
 def _row(entry: catalog.InstanceType, priced: price.Priced, zones: list[stock.ZoneStock]) -> dict[str, Any]:

@@ -32,8 +32,7 @@ def quote(document: Document) -> RenderableType:
         (f"stack {document['stack']}", "bold"),
         f"  {document['instanceType']} in {document['zone']}, {how}",
     )
-    hint = f"next: python -m ops quote --compare --stack {document['stack']}"
-    return Group(Padding(head, (0, 0, 1, 0)), lines(document), Padding(Text(hint, style="dim"), (1, 0, 0, 0)))
+    return Group(Padding(head, (0, 0, 1, 0)), lines(document))
 
 
 def lines(document: Document) -> RenderableType:
@@ -86,6 +85,8 @@ def _spot(spot: Any, currency: str) -> RenderableType:
     if history:
         text = f"{money(history['lowest'])} to {money(history['highest'])}, median {money(history['median'])}"
         rows.append((f"last {history['days']} days", f"{text} ({history['samples']} prices)"))
+    elif spot["historyError"]:
+        rows.append(("history", spot["historyError"]))
     return _pairs(rows)
 
 
@@ -120,8 +121,7 @@ def comparison(document: Document) -> RenderableType:
     parts: list[RenderableType] = [Padding(Text(head, style="bold"), (0, 0, 1, 0)), table]
     if document["leftOut"]:
         parts.append(section("Left out", Group(*_left_out(document["leftOut"]))))
-    hint = f"next: set open-webui:instance.type in the stack file, then python -m ops quote --stack {document['stack']}"
-    return Group(*parts, Padding(Text(hint, style="dim"), (1, 0, 0, 0)))
+    return Group(*parts)
 
 
 def _left_out(entries: Any) -> list[Text]:

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ops import show
-from ops.compare import Change, Comparison, Kind, ResourceChange
+from ops.compare import TAKEN, Change, Comparison, Kind, ResourceChange
 
 STYLES: Final = {
     Kind.IGNORED: "dim",
@@ -81,16 +81,24 @@ def _rows(changes: Collection[Change]) -> Table:
     rows.add_column(overflow="fold", max_width=36)
     rows.add_column(overflow="fold")
     rows.add_column(overflow="fold", no_wrap=True)
-    ignored = Counter(change.input for change in changes if change.kind is Kind.IGNORED)
+    together = Counter((change.input, change.kind) for change in changes if _told_together(change))
     for change in changes:
-        if change.kind is not Kind.IGNORED:
+        if not _told_together(change):
             rows.add_row(change.path, _values(change), Text(change.kind, style=STYLES[change.kind]))
             if change.remark:
                 rows.add_row("", Text(change.remark, style="italic"), "")
-    for name, number in ignored.items():
-        differs = f"differs in {number} place{'s' * (number > 1)}, but the resource keeps the old one"
-        rows.add_row(name, differs, Text(Kind.IGNORED, style=STYLES[Kind.IGNORED]))
+    for (name, kind), number in together.items():
+        what = (
+            "but the resource keeps the old one" if kind is Kind.IGNORED else "and the new resource takes the new one"
+        )
+        differs = f"differs in {number} place{'s' * (number > 1)}, {what}"
+        rows.add_row(name, differs, Text(kind, style=STYLES[kind]))
     return rows
+
+
+def _told_together(change: Change) -> bool:
+    """Of an input that a resource keeps while it stays, the number of places says enough."""
+    return change.kind is Kind.IGNORED or change.remark == TAKEN
 
 
 def _plain(changes: Iterable[Change]) -> RenderableType:

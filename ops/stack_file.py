@@ -105,8 +105,8 @@ def _read(file: Path) -> dict[str, Any]:
         return _parsed(text, file.name)
     except yaml.YAMLError as error:
         raise StackFileError(file.name, _why(error), "mend the YAML at that place") from None
-    except (ValueError, KeyError) as error:
-        raise StackFileError(file.name, f"a value is not what its tag says: {error}", "remove the tag") from None
+    except (ValueError, KeyError):  # its words hold the value, which may be a secret
+        raise StackFileError(file.name, "a value is not what its tag says", "remove the tag, as in !!int") from None
     except RecursionError:
         raise StackFileError(file.name, "it is nested too deeply", "write it flatter") from None
 

@@ -10,8 +10,8 @@ from typing import Any
 from infra.box import box_spec
 from infra.settings import Settings
 from ops import assistant, bills, box_report, instance, stack_settings, status_attention, status_view, terminal
-from ops.cloud.client import Cloud, dig
-from ops.cloud.errors import OpsError
+from ops.cloud.client import Cloud, dig, needed
+from ops.cloud.errors import CloudError, OpsError
 from ops.instance import Instance
 from provisioning import bundle
 from provisioning.spec import BoxSpec
@@ -26,7 +26,8 @@ def run(stack: str, *, as_json: bool) -> int:
         settings = stack_settings.load(stack)
         with terminal.doing("looking"):
             document = status(settings, Cloud(settings.region, stack=settings.stack), now())
-        terminal.emit(document, status_view.status, as_json=as_json)
+        following = None if document["attention"] else f"python -m ops open --stack {stack}"
+        terminal.emit(document, status_view.status, as_json=as_json, following=following)
         return terminal.FINDINGS if document["attention"] else terminal.OK
 
     return terminal.guarded(command)
@@ -42,7 +43,7 @@ def status(settings: Settings, cloud: Cloud, at: datetime) -> dict[str, Any]:
     found = instance.find(cloud, settings)
     spec = box_spec(settings)
     report, error = _report(cloud, found)
-    disk = _data_disk(cloud, settings)
+    kept = _data_disk(cloud, settings)
     document: dict[str, Any] = {
         "stack": settings.stack,
         "region": settings.region,
@@ -52,8 +53,8 @@ def status(settings: Settings, cloud: Cloud, at: datetime) -> dict[str, Any]:
         "boxError": error,
         "versions": versions(spec, report),
         "release": {"running": dig(report, "release"), "wanted": bundle.build(spec).digest},
-        "dataDisk": disk,
-        **bills.this_month(cloud, _ids(found, disk), at),
+        **kept,
+        **bills.this_month(cloud, _ids(found, kept["dataDisk"]), at),
     }
     return {**document, "attention": status_attention.attention(document)}
 
@@ -175,28 +176,44 @@ def _full(name: str) -> str:
     return name if ":" in name.rsplit("/", 1)[-1] else f"{name}:latest"
 
 
-def _data_disk(cloud: Cloud, settings: Settings) -> dict[str, Any] | None:
+def _data_disk(cloud: Cloud, settings: Settings) -> dict[str, Any]:
+    """`dataDisk`, and `dataDiskError` where disks cannot be read."""
     tags = instance.tags(settings)
-    disks = list(
-        cloud.pages("ecs", "DescribeDisks", ("Disks", "Disk"), RegionId=settings.region, DiskType="data", Tag=tags)
-    )
-    if not disks:
-        return None
-    disk = disks[0]
-    snapshots = list(
-        cloud.pages(
-            "ecs", "DescribeSnapshots", ("Snapshots", "Snapshot"), RegionId=settings.region, DiskId=disk["DiskId"]
+    try:
+        disks = list(
+            cloud.pages("ecs", "DescribeDisks", ("Disks", "Disk"), RegionId=settings.region, DiskType="data", Tag=tags)
         )
-    )
-    last = max(snapshots, key=lambda entry: str(entry.get("CreationTime", "")), default=None)
+        disk = disks[0] if disks else None
+        identifier = needed("ecs:DescribeDisks", disk, "DiskId") if disk else None
+    except CloudError as error:
+        return {"dataDisk": None, "dataDiskError": error.short}
+    if disk is None or identifier is None:
+        return {"dataDisk": None, "dataDiskError": None}
     return {
-        "id": disk["DiskId"],
-        "sizeGib": disk.get("Size"),
-        "category": disk.get("Category"),
-        "status": disk.get("Status"),
-        "snapshots": len(snapshots),
+        "dataDisk": {
+            "id": identifier,
+            "sizeGib": disk.get("Size"),
+            "category": disk.get("Category"),
+            "status": disk.get("Status"),
+            **_snapshots(cloud, settings, identifier),
+        },
+        "dataDiskError": None,
+    }
+
+
+def _snapshots(cloud: Cloud, settings: Settings, disk: str) -> dict[str, Any]:
+    """How many, the last one, and `snapshotsError` where they cannot be read."""
+    path = ("Snapshots", "Snapshot")
+    try:
+        found = list(cloud.pages("ecs", "DescribeSnapshots", path, RegionId=settings.region, DiskId=disk))
+    except CloudError as error:
+        return {"snapshots": None, "lastSnapshot": None, "snapshotsError": error.short}
+    last = max(found, key=lambda entry: str(entry.get("CreationTime", "")), default=None)
+    return {
+        "snapshots": len(found),
         "lastSnapshot": last
         and {"id": last.get("SnapshotId"), "at": last.get("CreationTime"), "status": last.get("Status")},
+        "snapshotsError": None,
     }
 
 

@@ -33,8 +33,7 @@ def status(document: Document) -> RenderableType:
         lines = (Text.assemble(("! ", "bold yellow"), line) for line in document["attention"])
         parts.append(section("Attention", Group(*lines)))
     else:
-        hint = f"all is well; next: python -m ops open --stack {document['stack']}"
-        parts.append(Padding(Text(hint, style="dim"), (1, 0, 0, 0)))
+        parts.append(Padding(Text("all is well", style="dim"), (1, 0, 0, 0)))
     return Group(*parts)
 
 
@@ -128,10 +127,11 @@ def _keeping(document: Document) -> Iterable[tuple[str, RenderableType]]:
     if disk := document["dataDisk"]:
         yield "data disk", f"{disk['id']}, {disk['sizeGib']} GiB {disk['category']}, {disk['status']}"
         last = disk["lastSnapshot"]
-        text = f"{last['at']} ({last['status']}), {disk['snapshots']} kept" if last else "none"
+        none = disk["snapshotsError"] or "none"
+        text = f"{last['at']} ({last['status']}), {disk['snapshots']} kept" if last else none
         yield "last snapshot", Text(text, style="" if last else "yellow")
     else:
-        yield "data disk", "none"
+        yield "data disk", document["dataDiskError"] or "none"
     cost = document["cost"]
     if cost:
         parts = ", ".join(f"{what} {money(amount)}" for what, amount in cost["parts"].items())

@@ -14,7 +14,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from infra.problems import SettingsError
 from ops import show
-from ops.cloud.errors import NotPossibleError, OpsError
+from ops.cloud.errors import DeclinedError, NotPossibleError, OpsError
 from ops.stack_file import StackFileError
 
 T = TypeVar("T")
@@ -47,12 +47,16 @@ def guarded(command: Callable[[], int]) -> int:
         return INTERRUPTED
 
 
-def emit(document: Document, render: Callable[[Document], RenderableType], *, as_json: bool) -> None:
-    """Print a document for machines, or what `render` makes of it for people."""
+def emit(
+    document: Document, render: Callable[[Document], RenderableType], *, as_json: bool, following: str | None = None
+) -> None:
+    """Print a document for machines, or what `render` makes of it for people, with a hint at what to do next."""
     if as_json:
         print(json.dumps(document, indent=2, ensure_ascii=False))
-    else:
-        display(render(document))
+        return
+    display(render(document))
+    if following:
+        hint(following)
 
 
 def display(content: RenderableType) -> None:
@@ -73,18 +77,19 @@ def hint(text: str) -> None:
     print(f"next: {text}", file=sys.stderr)
 
 
-def confirmed(what: str, *, yes: bool) -> bool:
-    """Say what is going to happen, and ask, unless `--yes`. Raises NotPossibleError where nobody can answer."""
+def confirm(what: str, *, yes: bool) -> None:
+    """Say what is going to happen, and ask, unless `--yes`.
+
+    Raises DeclinedError at anything but a yes, NotPossibleError where nobody can answer.
+    """
     print(what, file=sys.stderr, flush=True)
     if yes:
-        return True
+        return
     if not sys.stdin.isatty():
         raise NotPossibleError("nobody can be asked here\n    fix: add --yes if that is what you want")
     print("Go on? [y/N] ", end="", file=sys.stderr, flush=True)
-    if sys.stdin.readline().strip().lower() in ("y", "yes"):
-        return True
-    print("nothing was changed", file=sys.stderr)
-    return False
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise DeclinedError("nothing was done")
 
 
 class _Wait:

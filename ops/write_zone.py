@@ -23,7 +23,8 @@ def run(settings: Settings, cloud: Cloud, *, as_json: bool) -> int:
         _write(settings, better)
     elif best is None:
         print(_no_zone(settings), file=sys.stderr)
-    terminal.emit(_document(settings, zones, better), _text, as_json=as_json)
+    following = f"make preview STACK={settings.stack}" if better else None
+    terminal.emit(_document(settings, zones, better), _text, as_json=as_json, following=following)
     return terminal.OK if best else terminal.FINDINGS
 
 
@@ -42,8 +43,7 @@ def _document(settings: Settings, zones: list[ZoneStock], better: ZoneStock | No
 
 def _text(document: terminal.Document) -> str:
     if document["written"]:
-        moved = f"{document['file']}: open-webui:instance.zone {document['before']} -> {document['zone']}"
-        return f"{moved}\nnext: make preview STACK={document['stack']}"
+        return f"{document['file']}: open-webui:instance.zone {document['before']} -> {document['zone']}"
     states = {zone["zone"]: zone["stock"] for zone in document["zones"]}
     state = states.get(document["before"], "not sold")
     return f"{document['instanceType']} in {document['before']}: {state}; no zone is better: nothing was written"

@@ -37,6 +37,7 @@ def check(
     stack: str,
     *,
     monthly_cost: Money | None = None,
+    unpriced: tuple[str, ...] = (),
     asked: Demands | None = None,
     today: date | None = None,
 ) -> list[Finding]:
@@ -49,6 +50,7 @@ def check(
         demands=asked or demands.load(stack),
         today=today or datetime.now(UTC).date(),
         monthly_cost=monthly_cost,
+        unpriced=unpriced,
     )
     found = list(_findings(whole))
     return sorted(found, key=lambda finding: (finding.allowed is not None, finding.level is Level.ADVISORY))

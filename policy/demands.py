@@ -1,7 +1,8 @@
 """policy/stacks.yaml: what each stack asks beyond the rules, and what it is allowed, with a reason and an end."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import date
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,7 +13,9 @@ from pydantic.alias_generators import to_camel
 from policy.model import Demands, Leave, Money
 from policy.rules import RULES, leaves
 
+ROOT = Path(__file__).resolve().parent.parent
 FILE = Path(__file__).with_name("stacks.yaml")
+_COMMENT = "see the comment at the top of that file"
 
 
 class DemandsError(ValueError):
@@ -47,17 +50,33 @@ class _File(_Part):
 
 def load(stack: str, file: Path = FILE) -> Demands:
     """The stack's part; nothing is asked or allowed where the file does not name it. Raises DemandsError."""
-    return parse(stack, yaml.safe_load(file.read_text(encoding="utf-8")), file.name)
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, ValueError) as error:  # a date such as 2027-02-30 is a ValueError
+        mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+        place = f":{mark.line + 1}" if mark else ""
+        raise DemandsError(
+            f"policy/{file.name}{place}\n    why: it cannot be read as YAML: {problem or error}\n    fix: {_COMMENT}"
+        ) from None
+    known = {path.name.removeprefix("Pulumi.").removesuffix(".yaml") for path in ROOT.glob("Pulumi.?*.yaml")}
+    return parse(stack, content, file.name, known)
 
 
-def parse(stack: str, content: Any, name: str) -> Demands:
-    """As `load`, of content already read."""
+def parse(stack: str, content: Any, name: str, known_stacks: Collection[str]) -> Demands:
+    """As `load`, of content already read; `known_stacks` have a stack file."""
     try:
         read = _File.model_validate(content)
     except ValidationError as error:
         raise DemandsError("\n".join(_line(name, detail) for detail in error.errors())) from None
     known = {rule.id for rule in RULES} - {leaves.ID}
     for owner, part in read.stacks.items():
+        if owner not in known_stacks:
+            near = get_close_matches(owner, known_stacks, n=1)
+            raise DemandsError(
+                f"policy/{name}: stacks.{owner}\n    why: there is no Pulumi.{owner}.yaml, so it binds nobody\n"
+                f"    fix: {f'did you mean {near[0]!r}? ' if near else ''}remove it, or name one of "
+                f"{', '.join(sorted(known_stacks))}"
+            )
         for index, leave in enumerate(part.allow):
             if leave.rule not in known:
                 raise DemandsError(
@@ -75,4 +94,4 @@ def parse(stack: str, content: Any, name: str) -> Demands:
 
 def _line(name: str, detail: Mapping[str, Any]) -> str:
     place = ".".join(str(step) for step in detail["loc"])
-    return f"policy/{name}: {place}\n    why: {detail['msg']}\n    fix: see the comment at the top of that file"
+    return f"policy/{name}: {place}\n    why: {detail['msg']}\n    fix: {_COMMENT}"

@@ -67,12 +67,16 @@ class Demands:
 
 @dataclass(frozen=True, kw_only=True)
 class Stack:
-    """All that is declared. `monthly_cost` is None where no price is known."""
+    """All that is declared. `monthly_cost` is None where no price is known.
+
+    `unpriced` names what costs by the month and was asked for in vain, with the reason: the cost is so much too low.
+    """
 
     resources: tuple[Resource, ...]
     demands: Demands
     today: date
     monthly_cost: Money | None = None
+    unpriced: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

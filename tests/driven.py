@@ -1,6 +1,5 @@
 """The real engine, driven by tests: what it did to each resource, and which calls the region saw."""
 
-import asyncio
 import gc
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -77,29 +76,6 @@ class Driven:
 
 
 @contextmanager
-def loops_closed() -> Iterator[None]:
-    """Close every event loop that is made inside and left open.
-
-    The Automation API leaves some, in threads of its own too. Whenever the last reference goes, the test that runs
-    just then would be blamed for the loop and its two sockets.
-    """
-    made: list[asyncio.BaseEventLoop] = []
-    original = asyncio.BaseEventLoop.__init__
-
-    def init(loop: asyncio.BaseEventLoop) -> None:
-        original(loop)
-        made.append(loop)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(asyncio.BaseEventLoop, "__init__", init)
-        yield
-    for loop in made:
-        if not loop.is_running():
-            loop.close()
-    asyncio.set_event_loop(None)  # a closed one is worse than none: pulumi makes another
-
-
-@contextmanager
 def at_once() -> Iterator[None]:
     """The agent that a machine does not have answers no sooner for being waited for."""
     with pytest.MonkeyPatch.context() as patch:
@@ -120,7 +96,7 @@ def driven(
     """A stack of `project` in a region of its own; nothing is up yet."""
     assert CLI is not None
     cloud = Cloud(directory=directory / "region", hardware=hardware)
-    with loops_closed(), at_once(), serve(cloud, show_output=show_output) as port:
+    with at_once(), serve(cloud, show_output=show_output) as port:
         engine = Engine(
             cli=CLI,
             stack=stack,

@@ -6,12 +6,14 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from infra import catalog
+from infra import catalog, rules
 from tests.configs import BASE
 
 ZONES = {"ap-southeast-1": "ap-southeast-1c", "cn-hongkong": "cn-hongkong-b", "cn-hangzhou": "cn-hangzhou-i"}
 TYPES = sorted(catalog.INSTANCE_TYPES)
-MODELS = sorted(catalog.MODELS)
+CHAT, EMBEDDING = (
+    sorted(name for name, model in catalog.MODELS.items() if model.kind is kind) for kind in catalog.ModelKind
+)
 DIGEST = "sha256:" + "a" * 64
 
 junk = st.recursive(
@@ -23,18 +25,44 @@ text = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_size
 tags = st.dictionaries(st.from_regex(r"[b-zB-Z][A-Za-z0-9_-]{0,40}", fullmatch=True), st.text(max_size=40), max_size=17)
 
 
+stack_names = st.sampled_from(["a" * 100, "Prod_EU.1", "dev", "--", "0"])  # the first comes most often
+_mail = st.sampled_from(["ops@example.com", "Ops@example.com", "o'brien+alarms@a-b.example"])
+_time = st.builds(
+    "{} {} {}".format,
+    st.integers(0, 59),
+    st.integers(0, 23),
+    st.sampled_from(["* * *", "* * 1-5", "* * 0,6-7", "1,15 * *", "31 1-2 *", "29 2 *"]),
+)
+_backend = st.fixed_dictionaries(
+    {"url": st.sampled_from(["https://a.example/v1", "http://b.example:8000"])},
+    optional={"keyConfig": st.sampled_from(["aKey", "k" * 64])},
+)
+_KEYS = {"aKey": "sk-1", "k" * 64: "x" * 4096}
+_host = st.sampled_from(["mirror.example.com", "mirror.example.com:5000/a"])
+_variables = st.dictionaries(st.sampled_from(["BANNER", "A_B"]), text, max_size=2)
+
+
 def _optional(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
-    return st.fixed_dictionaries({}, optional=fields)
+    """Each key in about half of the mappings; `optional=` of hypothesis gives few."""
+    drawn = st.fixed_dictionaries({name: st.none() | field for name, field in fields.items()})
+    return drawn.map(lambda found: {name: value for name, value in found.items() if value is not None})
 
 
 @st.composite
 def configs(draw: st.DrawFn) -> dict[str, Any]:
     """A config whose single values are in range; whether they go together is for the rules to say."""
     region = draw(st.sampled_from(sorted(ZONES)))
-    disk = _optional(
-        category=st.sampled_from(["cloud_essd", "cloud_auto", "cloud_ssd"]),
-        performanceLevel=st.sampled_from(["PL0", "PL1", "PL2"]),
-        sizeGib=st.integers(20, 2048),
+    disk = st.builds(
+        lambda size, kind: {**size, **kind},
+        _optional(sizeGib=st.integers(100, 2048)),
+        st.sampled_from(
+            [
+                {},
+                {"category": "cloud_auto"},
+                {"category": "cloud_ssd"},
+                *({"performanceLevel": f"PL{n}"} for n in (0, 1, 2)),
+            ]
+        ),
     )
     octet = st.integers(0, 255)
     values: dict[str, Any] = {
@@ -72,7 +100,7 @@ def configs(draw: st.DrawFn) -> dict[str, Any]:
                     [{"mode": "payAsYouGo"}, {"mode": "subscription", "months": 12, "autoRenew": True}]
                 ),
                 publicAddress=_optional(
-                    bandwidthMbps=st.integers(1, 500), charge=st.sampled_from(["byTraffic", "byBandwidth"])
+                    bandwidthMbps=st.integers(1, 200), charge=st.sampled_from(["byTraffic", "byBandwidth"])
                 ),
                 dataDisk=st.builds(
                     lambda one, two: {**one, **two},
@@ -89,14 +117,39 @@ def configs(draw: st.DrawFn) -> dict[str, Any]:
                         ),
                     ),
                 ),
-                models=st.lists(st.sampled_from(MODELS), min_size=1, max_size=3, unique=True),
-                openWebui=_optional(environment=st.dictionaries(st.sampled_from(["BANNER", "A_B"]), text, max_size=2)),
+                models=st.lists(st.sampled_from(CHAT), min_size=1, max_size=3, unique=True),
+                openWebui=_optional(
+                    environment=_variables,
+                    secretEnvironment=st.dictionaries(st.just("A_SECRET"), st.sampled_from(sorted(_KEYS)), max_size=1),
+                    openaiBackends=st.lists(_backend, max_size=3),
+                ),
+                ollama=_optional(
+                    contextLength=st.sampled_from([1024, 4096]),
+                    parallel=st.integers(1, 4),
+                    kvCacheType=st.sampled_from(["f16", "q8_0", "q4_0"]),
+                    embeddingModel=st.sampled_from(EMBEDDING),
+                    prune=st.booleans(),
+                    environment=_variables,
+                ),
+                mirrors=_optional(
+                    preset=st.sampled_from(["international", "mainland"]),
+                    githubReleases=st.just(["https://mirror.example.com/https://github.com"]),
+                    registry=_host,
+                    models=_host,
+                    acmeDirectory=st.just("https://acme.example.com/directory"),
+                    apt=st.just("http://mirror.example.com/ubuntu"),
+                ),
+                alarms=st.fixed_dictionaries({"contacts": st.lists(_mail, min_size=1, max_size=3, unique=True)}),
+                schedule=st.fixed_dictionaries(
+                    {"stop": _time, "start": _time}, optional={"timeZone": st.sampled_from(["UTC", "Asia/Shanghai"])}
+                ),
+                release=_optional(timeoutMinutes=st.integers(5, 240)),
                 tags=tags,
                 adminPassword=st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=12, max_size=72),
             )
         ),
     }
-    return values
+    return {**values, **{key: secret for key, secret in _KEYS.items() if key in rules.secret_keys(values)}}
 
 
 @st.composite
@@ -142,7 +195,7 @@ BROKEN: dict[tuple[str, ...], st.SearchStrategy[Any]] = {
     },
     ("alicloud:region",): _no_text | _mixed,
     ("models",): st.sampled_from(
-        [[], {}, "qwen3:8b", None, 5, ["qwen3"], ["qwen3:latest"], [{}], [True], ["qwen3:8b"] * 2]
+        [[], {}, "qwen3:8b", None, 5, ["qwen3"], ["qwen3:latest"], [{}], [True], ["qwen3:8b"] * 2, EMBEDDING]
     ),
     ("tags",): _no_mapping | st.dictionaries(_unwritable, st.just("a"), min_size=1) | st.just({"acs:team": "a"}),
     ("tags", "team"): st.none() | _no_text | _unwritable,
@@ -173,6 +226,7 @@ BROKEN: dict[tuple[str, ...], st.SearchStrategy[Any]] = {
     | st.just({"hours": [True]}),
     ("dataDisk", "snapshotId"): _no_text | _mixed,
     ("admin", "email"): st.none() | _no_text | _mixed,
+    ("ollama", "embeddingModel"): _no_text | st.sampled_from(["bge-m3", *CHAT]),
     ("ollama", "contextLength"): st.booleans() | st.integers(max_value=1023) | st.just("many"),
     ("ollama", "environment"): _no_mapping | st.just({"OLLAMA_HOST": "0.0.0.0"}) | st.just({"a b": "c"}),
     ("openWebui", "image"): _no_text | _mixed | st.just("ghcr.io/open-webui/open-webui:main"),

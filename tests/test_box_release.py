@@ -26,6 +26,7 @@ class Machine:
         self.ran: list[str] = []
         self.changed: set[str] = set()
         self.failing: set[str] = set()  # steps
+        self.jobs: dict[str, dict[str, str]] = {}
         self.ready = True
         self.during = lambda: None
         self.comes_back = lambda: None
@@ -76,6 +77,7 @@ def machine(tmp_path, monkeypatch):
     monkeypatch.setattr(release, "run", found.run)
     monkeypatch.setattr(release, "succeeds", lambda *argv: bool(found.run(*argv)) or True)
     monkeypatch.setattr(units, "again", found.again)
+    monkeypatch.setattr(units, "states", lambda *names: {name: found.jobs.get(name, {}) for name in names})
     monkeypatch.setattr(services, "outdated", lambda _, name: name in found.changed)
     for module, name in ((packages, "packages"), (download, "install"), (services, "image")):
         monkeypatch.setattr(module, name, lambda *_: None)
@@ -159,16 +161,24 @@ def test_a_release_that_cannot_be_fetched_has_changed_nothing(tmp_path, old, mac
     assert machine.ran == []
 
 
+def test_a_release_takes_over_a_boot_that_is_under_way(tmp_path, old, machine):
+    """As after the system disk was replaced: what the boot fetches for the release before is in nobody's interest."""
+    machine.jobs = {name: {"Job": "7"} for name in ("disk", "image", "ready")}
+    release.release(boxes.release(tmp_path, boxes.spec(limits__upload_mib=1)))
+    waited, stopped = machine.ran[:2]
+    assert waited == "systemctl start owbox-disk.service"
+    assert stopped.startswith("systemctl stop ")
+    assert {"owbox-image.service", "owbox-ready.service"} <= set(stopped.split())
+
+
 def test_a_release_that_does_not_end_in_time_is_cut_short_and_taken_back(tmp_path, old, machine, monkeypatch):
     """The cloud ends its command some time later, and would leave the box in the middle."""
     monkeypatch.setattr(release, "within", lambda _, __: within("the release", 1))
-    monkeypatch.setattr(
-        units, "states", lambda *names: {name: {"Job": "7" if name == "models" else ""} for name in names}
-    )
     found = machine.again
 
     def again(*names: str) -> None:
         if names == ("models",) and machine.current.release != old.release:
+            machine.jobs = {"models": {"Job": "7"}}
             signal.pause()
         found(*names)
 

@@ -122,8 +122,21 @@ def test_parallel_requests_multiply_the_cache_and_q8_halves_it():
     assert catalog.needed_bytes(model, 8192, 1, "q8_0") - model.file_bytes == int(one * 34 / 64)
 
 
+def test_an_embedding_model_is_loaded_once_and_never_beyond_its_training():
+    model = catalog.MODELS["bge-m3:567m"]
+    assert model.kind is catalog.ModelKind.EMBEDDING
+    trained = catalog.needed_bytes(model, 8192, 1, "q8_0")
+    assert catalog.needed_bytes(model, 32768, 4, "q8_0") == trained > catalog.needed_bytes(model, 4096, 1, "q8_0")
+
+
+def test_the_models_that_embed_are_marked():
+    embedding = {name for name, model in catalog.MODELS.items() if model.kind is catalog.ModelKind.EMBEDDING}
+    assert embedding == {name for name in catalog.MODELS if "embed" in name or name.startswith("bge")}
+
+
 def test_a_quantisation_that_is_the_default_counts_as_the_base_tag():
     assert catalog.language_model("qwen3:8b-q4_K_M") is catalog.MODELS["qwen3:8b"]
     assert catalog.language_model("library/QWEN3:8b") is catalog.MODELS["qwen3:8b"]
     assert catalog.language_model("gpt-oss:20b-q4_K_M") is None  # its default is another
+    assert catalog.language_model("bge-m3:567m-q4_K_M") is None
     assert catalog.language_model("qwen3:8b-fp16") is None

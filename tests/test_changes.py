@@ -12,6 +12,7 @@ from ops.document import document
 from ops.program import ROOT, record_stack
 
 KEPT = ("data-disk", "public-address")
+RELEASED = ("release-carry", "release-carry-run", "release-gate", "release-gate-run")
 DIGEST = "sha256:" + "0" * 64
 
 
@@ -57,13 +58,18 @@ def test_a_model_a_version_or_a_variable_reaches_the_box_without_a_restart(edite
     effects = edited(**edit)
     assert effects.get("box-instance", Kind.IGNORED) is Kind.IGNORED
     assert not effects.keys() & set(KEPT)
-    released = [name for name, kind in effects.items() if name.startswith("release") and kind is Kind.REPLACE]
-    assert released  # the release runs again
+    assert {effects[name] for name in RELEASED} == {Kind.REPLACE}  # the release runs again
+
+
+def test_another_image_by_id_is_a_restart_and_another_release(edited):
+    effects = edited(instance={"image": {"id": "m-custom0000000001"}})
+    assert effects == {"box-instance": Kind.RESTART, **dict.fromkeys(RELEASED, Kind.REPLACE)}
 
 
 def test_another_instance_type_is_a_restart_that_keeps_disk_and_address(edited):
     effects = edited(instance={"type": "ecs.gn7i-c16g1.4xlarge"})
     assert effects["box-instance"] is Kind.RESTART
+    assert {effects[name] for name in RELEASED} == {Kind.REPLACE}
     assert not effects.keys() & {*KEPT, "box-data-disk", "public-association"}
 
 
@@ -75,8 +81,8 @@ def test_replacing_the_instance_keeps_disk_and_address_and_attaches_both_again(e
         assert effects[name] is Kind.REPLACE
 
 
-def test_a_larger_data_disk_grows_in_place(edited):
-    assert edited(dataDisk={"sizeGib": 300}) == {"data-disk": Kind.UPDATE}
+def test_a_larger_data_disk_grows_in_place_and_the_release_runs_to_grow_what_is_on_it(edited):
+    assert edited(dataDisk={"sizeGib": 300}) == {"data-disk": Kind.UPDATE, **dict.fromkeys(RELEASED, Kind.REPLACE)}
 
 
 def test_tags_never_restart_or_replace_anything(edited):

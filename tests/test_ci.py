@@ -59,6 +59,7 @@ def fork(tmp_path: Path) -> Path:
     for stack in root.glob("Pulumi.?*.yaml"):
         if stack.name != "Pulumi.dev.yaml":
             stack.unlink()
+    (root / "policy/stacks.yaml").write_text("stacks: {}\n")  # it may name only stacks that there are
     git(root, "init", "--quiet", "--initial-branch=main")
     git(root, "add", ".")
     git(root, "commit", "--quiet", "--message=base")
@@ -108,6 +109,17 @@ def test_a_refused_stack_file_fails_with_its_reasons(fork, tmp_path):
     status, report = offline(fork, tmp_path / "out")
     assert (status, report["stacks"]["dev"]["status"]) == (1, 2)
     assert "a vGPU family" in report["stacks"]["dev"]["text"]
+
+
+def test_a_stack_file_that_is_removed_or_renamed_is_told_and_fails_nothing(fork, tmp_path):
+    git(fork, "mv", "Pulumi.dev.yaml", "Pulumi.trial.yaml")
+    git(fork, "commit", "--quiet", "--all", "--message=change")
+    status, report = offline(fork, tmp_path / "out")
+    assert (status, report["stacks"]["trial"]["status"], report["stacks"]["dev"]["status"]) == (0, 0, 3)
+    assert "has no stack 'trial' to compare with" in report["stacks"]["trial"]["text"]
+    assert "the running stack stays and is billed until `pulumi destroy`" in report["stacks"]["dev"]["text"]
+    text = comment.body({**report, "stacks": {"dev": tuple(report["stacks"]["dev"].values())}})
+    assert "<details open><summary><code>dev</code>: its stack file is removed" in text
 
 
 def test_the_offline_preview_needs_requirements_txt_alone():

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ops.compare import Kind, compare
+from ops.compare import TAKEN, Kind, compare
 
 INSTANCE, DISK, ATTACHMENT = (f"alicloud:ecs/{name}" for name in (
     "instance:Instance", "ecsDisk:EcsDisk", "ecsDiskAttachment:EcsDiskAttachment"
@@ -64,6 +64,42 @@ def test_ignored_changes_touch_nothing_and_forced_ones_replace():
             after = machine(tags={"team": "a"})
             after["options"] = {**after["options"], option: paths}
             assert kinds(machine(), after)["tags.team"] is kind
+
+
+def test_what_a_resource_ignores_while_it_stays_a_new_one_takes():
+    after = machine(userData="b", availabilityZone="z-b")
+    after["options"]["ignoreChanges"] = ["userData", "imageId"]
+    (found,) = compare(document(machine(userData="a")), document(after)).changed
+    by_path = {change.path: change for change in found.changes}
+    assert (by_path["userData"].kind, by_path["userData"].remark) == (Kind.REPLACE, TAKEN)
+    assert by_path["imageId"].after == "the newest of its family"
+
+
+def released(*parts: str) -> dict[str, Any]:
+    component = urn("openwebui:infra:Release", "release")
+    command = resource("alicloud:ecs/command:Command", "gate", {"description": "[unknown]"})
+    return document(
+        {**resource("openwebui:infra:Release", "release", {}), "outputs": {"description": list(parts)}},
+        {**command, "parent": component},
+    )
+
+
+def test_an_unknown_input_is_compared_by_the_parts_that_its_component_tells():
+    before = released("image-a", "[unknown]", "200 GiB")
+    assert compare(before, released("image-a", "[unknown]", "200 GiB")).is_empty
+    (found,) = compare(before, released("image-a", "[unknown]", "300 GiB")).changed
+    assert [(change.path, change.before, change.after, change.kind) for change in found.changes] == [
+        ("description", "200 GiB", "300 GiB", Kind.REPLACE)
+    ]
+
+
+def test_a_part_that_is_made_of_a_kept_input_stays_with_it():
+    def with_image(image: str) -> dict[str, Any]:
+        one = machine(imageId=image)
+        one["options"]["ignoreChanges"] = ["imageId"]
+        return {**released(image), "resources": [one, *released(image)["resources"]]}
+
+    assert [one.name for one in compare(with_image("image-a"), with_image("image-b")).changed] == ["box"]
 
 
 def test_an_option_costs_no_call_to_the_cloud():

@@ -1,6 +1,7 @@
 """What a reader can follow in the documents can be followed: links, commands, code, stack files."""
 
 import ast
+import difflib
 import json
 import re
 import shlex
@@ -21,6 +22,7 @@ from infra.sections import MirrorPreset
 from infra.settings import Settings
 from ops.cli import app
 from ops.program import ROOT
+from scripts.docs import configuration
 from tests.configs import config
 
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -152,6 +154,36 @@ def test_a_stack_file_in_a_document_is_accepted(given):
     """A page may show a part: the keys that have no default are then those of the tests' own stack."""
     keys = {key.removeprefix("open-webui:"): value for key, value in given.items()}
     Settings.parse("open-webui", "docs", {**config(), **keys})
+
+
+KEYS = {
+    ".".join(path.replace("[]", "").split(".")[:depth])
+    for path, _ in configuration.leaves()
+    for depth in range(1, path.count(".") + 2)
+}
+SECTIONS = {key.lower() for key in KEYS if "." not in key}
+
+
+def strange_keys(text: str) -> Iterator[str]:
+    """What looks like a key of a stack file, `section.key`, as its section is one or nearly one, and is none."""
+    part = r"\w*(?:\[\d*\])?"
+    for found in re.findall(rf"(?<![\w/.-])(?:open-webui:)?([a-z]{part}(?:\.[a-zA-Z]{part})+)(?![\w/(-])", text):
+        key = re.sub(r"\[\d*\]", "", found)
+        near = difflib.get_close_matches(key.split(".")[0].lower(), SECTIONS, n=1, cutoff=0.8)
+        if near and key not in KEYS and not key.endswith(".com"):
+            yield found
+
+
+@pytest.mark.parametrize("path", PAGES, ids=name)
+def test_every_key_of_a_stack_file_exists(path):
+    code = [token.content for token in tokens(path) if token.type == "code_inline"]
+    assert [key for text in code for key in strange_keys(text)] == []
+
+
+def test_a_mistyped_key_is_seen():
+    text = "openWebUi.memoryMib, instnace.type and models[0].nam, not ecs.Instance, box.json or models[].name"
+    assert list(strange_keys(text)) == ["openWebUi.memoryMib", "instnace.type", "models[0].nam"]
+    assert list(strange_keys("open-webui:instance.systemDisk.size")) == ["instance.systemDisk.size"]
 
 
 @pytest.mark.parametrize("path", PAGES, ids=name)

@@ -1,6 +1,6 @@
 import pytest
 
-from infra import sizing
+from infra import catalog, sizing
 from infra.problems import SettingsError
 from infra.settings import Settings
 from tests.configs import config
@@ -63,6 +63,52 @@ def test_names_of_other_hubs_and_of_models_above_need_no_tag():
 )
 def test_a_modelfile_that_cannot_be_made_on_the_box_is_refused(text, said):
     assert said in refused(modelfile(text))
+
+
+@pytest.mark.parametrize("first", ["bge-m3:567m", {"name": "mine", "modelfile": "FROM nomic-embed-text:v1.5"}])
+def test_a_model_that_answers_no_chat_cannot_come_first(first):
+    said = refused(first, "qwen3:8b", ollama={"embeddingModel": "mxbai-embed-large:335m"})
+    assert "the box would never be ready" in said
+    assert "open-webui:models[0] = " in said
+
+
+def test_further_down_it_may_stand_for_programs_and_is_said():
+    warnings = made("qwen3:8b", "bge-m3:567m").warnings()
+    assert any(line.startswith("open-webui:models[1]: bge-m3:567m answers no chat") for line in warnings)
+
+
+@pytest.mark.parametrize(
+    "choice", ["llama3.3:70b", "qwen3:0.6b", {"name": "mine", "source": "qwen3:4b"}, modelfile("FROM qwen3:4b")]
+)
+def test_a_chat_model_does_not_index_documents(choice):
+    said = refused("qwen3:8b", ollama={"embeddingModel": choice})
+    assert "it does not embed texts" in said
+    assert "as in nomic-embed-text:v1.5, mxbai-embed-large:335m, bge-m3:567m" in said
+
+
+T4 = {"instance__type": "ecs.gn6i-c4g1.xlarge"}
+
+
+def context(settings: Settings) -> int:
+    return sizing.context_length(catalog.INSTANCE_TYPES[settings.instance.type], settings.models, settings.ollama)
+
+
+def test_the_context_leaves_room_for_the_embedding_model():
+    # Alone on the T4's 14.0 GiB, qwen3:14b takes 14.0 GiB with 2 x 32768 tokens.
+    assert context(made("qwen3:14b", **T4)) == 16384
+    assert context(made("qwen3:14b", **T4, ollama={"embeddingModel": "somebody/unknown:1"})) == 32768
+
+
+def test_a_model_is_judged_beside_the_embedding_model():
+    said = refused("qwen3:14b", **T4, ollama={"contextLength": 32768, "embeddingModel": "bge-m3:567m"})
+    assert "needs 14.0 GiB of GPU memory, and bge-m3:567m beside it 1.5 GiB; 1 x NVIDIA T4 has 14.0 GiB free" in said
+
+
+def test_the_embedding_model_finds_room_on_the_other_gpu():
+    two = {"instance__type": "ecs.gn6i-c24g1.12xlarge"}
+    found = made("qwen3:14b", **two, ollama={"contextLength": 32768})
+    known = catalog.INSTANCE_TYPES[found.instance.type]
+    assert sizing.fit(catalog.MODELS["qwen3:14b"], known, 32768, 32768, found.ollama) is catalog.Fit.ONE_GPU
 
 
 def test_a_model_of_ollamas_own_machines_is_refused():

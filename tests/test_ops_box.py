@@ -9,10 +9,24 @@ from typing import Any
 import pytest
 
 from ops import assistant, instance, logs, power, terminal
+from ops.cli import app
 from ops.cloud.client import Cloud
-from ops.cloud.errors import OpsError
+from ops.cloud.errors import DeclinedError, OpsError
 from tests.openapi import boxes, constants
 from tests.openapi.operator import Operator
+
+
+class Keyboard:
+    """A terminal at which this line is typed."""
+
+    def __init__(self, line: str) -> None:
+        self.line = line
+
+    def isatty(self) -> bool:
+        return True
+
+    def readline(self) -> str:
+        return self.line
 
 
 @pytest.fixture
@@ -183,32 +197,31 @@ def test_a_command_that_has_ended_without_running_is_told_and_not_stopped(
 
 
 @pytest.mark.parametrize("command", [["stop"], ["start"], ["restart"], ["password"], ["exec", "--", "true"]])
-def test_nothing_is_done_where_nobody_says_yes(deployed: Operator, monkeypatch: pytest.MonkeyPatch, command: list[str]):
+def test_nothing_is_done_where_nobody_says_yes(
+    deployed: Operator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: list[str]
+):
     deployed.region.status = "Stopped" if command == ["start"] else "Running"
     assert deployed.run(*command).exit_code == 2  # no terminal to ask at
-    monkeypatch.setattr(terminal, "confirmed", lambda *_, **__: False)
-    result = deployed.run(*command)
+    monkeypatch.setattr("sys.stdin", Keyboard("n\n"))
+    with pytest.raises(SystemExit) as ended:
+        app(command)
+    said = capsys.readouterr()
+    assert (ended.value.code, said.out) == (1, "")
+    assert "nothing was done" in said.err
     changing = {"StartInstance", "StopInstance", "RebootInstance", "RunCommand", "GetSecretParameter"}
     assert not changing & {one.action for one in deployed.api.received}
-    assert "correct-horse" not in result.stdout
 
 
 def test_the_question_is_asked_at_a_terminal_and_no_is_the_default(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    class Keyboard:
-        def __init__(self, line: str) -> None:
-            self.line = line
-
-        def isatty(self) -> bool:
-            return True
-
-        def readline(self) -> str:
-            return self.line
-
-    for line, wanted in (("y\n", True), ("yes\n", True), ("\n", False), ("", False), ("n\n", False)):
+    for line in ("y\n", "yes\n"):
         monkeypatch.setattr("sys.stdin", Keyboard(line))
-        assert terminal.confirmed("it will happen", yes=False) is wanted
+        terminal.confirm("it will happen", yes=False)
+    for line in ("\n", "", "n\n"):
+        monkeypatch.setattr("sys.stdin", Keyboard(line))
+        with pytest.raises(DeclinedError):
+            terminal.confirm("it will happen", yes=False)
     assert "it will happen" in capsys.readouterr().err
 
 
@@ -239,7 +252,7 @@ def test_a_stop_of_a_machine_that_is_stopped_and_still_billed_says_how_to_end_th
     result = deployed.run("stop", "--yes")
     assert result.exit_code == 1
     assert "still billed" in result.stdout
-    assert "python -m ops start --stack dev && python -m ops stop --stack dev" in result.stdout
+    assert "python -m ops start --stack dev && python -m ops stop --stack dev" in result.stderr
     assert not deployed.api.called("StopInstance")
     assert deployed.document("stop")["stoppedMode"] == "KeepCharging"
     assert deployed.run("stop", "--keep").exit_code == 0

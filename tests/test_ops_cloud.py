@@ -2,15 +2,16 @@
 
 import json
 import re
+import socket
 from typing import Any
 
 import pytest
 
-from ops.cloud import client
+from ops.cloud import client, credentials
 from ops.cloud.client import Cloud
 from ops.cloud.errors import CloudError, NotPossibleError, innermost
 from ops.program import ROOT
-from tests.openapi import constants, server, signature
+from tests.openapi import constants, oss, server, signature
 from tests.openapi import operator as operators
 from tests.openapi.operator import Operator
 from tests.openapi.server import Fault
@@ -241,6 +242,69 @@ def test_no_credentials_are_told_with_exit_status_2(operator: Operator, monkeypa
     assert result.exit_code == 2
     assert "no credentials of Alibaba Cloud found" in result.stderr
     assert "ALIBABA_CLOUD_ACCESS_KEY_ID" in result.stderr
+
+
+@pytest.fixture
+def nothing_set(operator: Operator, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """No credentials at all; the module that has read the environment."""
+    operators.sign_in(monkeypatch, None, None, None)
+    monkeypatch.setenv("HOME", str(operator.root))
+    for names in credentials.SIGNS.values():
+        for name in names:
+            monkeypatch.delenv(name, raising=False)
+    return client.load("alibabacloud_credentials.utils.auth_util")
+
+
+def set_variable(monkeypatch: pytest.MonkeyPatch, auth: Any, name: str, value: str) -> None:
+    monkeypatch.setenv(name, value)
+    monkeypatch.setattr(auth, name.lower().replace("alibaba_cloud", "environment"), value)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "said"),
+    [
+        (404, {"Code": "NotFound", "Message": "no such role"}, "http_code=404, NotFound no such role"),
+        (200, {"Code": "Success", "AccessKeySecret": "very-secret"}, "error retrieving credentials from"),
+        (200, ["very-secret"], "'list' object has no attribute 'get'"),
+    ],
+)
+def test_credentials_that_are_refused_are_named_with_the_reason_and_no_secret(
+    operator: Operator, monkeypatch: pytest.MonkeyPatch, nothing_set: Any, status: int, body: Any, said: str
+):
+    def answer(*_: object) -> tuple[int, Any, bytes]:
+        return status, {}, json.dumps(body).encode()
+
+    with oss.serving(answer) as port:
+        set_variable(
+            monkeypatch, nothing_set, "ALIBABA_CLOUD_CREDENTIALS_URI", f"http://127.0.0.1:{port}/role?sign=very-secret"
+        )
+        result = operator.run("quote")
+    assert result.exit_code == 2
+    [line] = [line for line in result.stderr.splitlines() if "ALIBABA_CLOUD_CREDENTIALS_URI: " in line]
+    assert said in line
+    assert "very-secret" not in result.stderr
+    assert "no credentials" not in result.stderr
+    assert "EnvironmentVariable" not in result.stderr
+
+
+def test_credentials_that_cannot_be_reached_are_named(
+    operator: Operator, monkeypatch: pytest.MonkeyPatch, nothing_set: Any
+):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    address = f"http://127.0.0.1:{port}/role?sign=very-secret"
+    set_variable(monkeypatch, nothing_set, "ALIBABA_CLOUD_CREDENTIALS_URI", address)
+    result = operator.run("quote")
+    assert re.search("ALIBABA_CLOUD_CREDENTIALS_URI: .*[Rr]efused", result.stderr)
+    assert "very-secret" not in result.stderr
+
+
+def test_a_half_set_provider_is_named(operator: Operator, monkeypatch: pytest.MonkeyPatch, nothing_set: Any):
+    set_variable(monkeypatch, nothing_set, "ALIBABA_CLOUD_OIDC_TOKEN_FILE", "/token")
+    set_variable(monkeypatch, nothing_set, "ALIBABA_CLOUD_ACCESS_KEY_ID", "LTAI-operator")
+    stderr = operator.run("quote").stderr
+    assert "ALIBABA_CLOUD_OIDC_TOKEN_FILE: not tried, other variables" in stderr
+    assert "ALIBABA_CLOUD_ACCESS_KEY_ID: Environment variable accessKeySecret cannot be empty" in stderr
 
 
 def test_missing_sdks_are_told_with_the_command_that_installs_them(operator: Operator, monkeypatch: pytest.MonkeyPatch):

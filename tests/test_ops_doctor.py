@@ -31,7 +31,8 @@ def findings(operator: Operator) -> dict[str, dict[str, str]]:
 def test_a_stack_that_may_be_bought_has_no_problem_and_ends_with_0(operator: Operator):
     result = operator.run("doctor")
     assert result.exit_code == 0
-    assert "no problem found, 1 not checked: permissions; next: pulumi up --stack dev" in result.stdout
+    assert "no problem found, 1 not checked: permissions\n" in result.stdout
+    assert "next: pulumi up --stack dev\n" in result.stderr
     assert {name for name, finding in findings(operator).items() if finding["level"] != "ok"} == {"permissions"}
 
 
@@ -354,10 +355,29 @@ def test_a_value_that_is_not_there_is_refused():
         ("config:\n  a: |\n    text\n\nother: 1\n", "config:\n  a: |\n    text\n\n  m:\n    k: v\nother: 1\n"),
         ("config:\n  m: {k: old}\n  b: c # kept\n", "config:\n  m:\n    k: v\n  b: c # kept\n"),
         ("config:\n  m:\n    k: old\n    l: 1\n  # c\n  b: d\n", "config:\n  m:\n    k: v\n  # c\n  b: d\n"),
+        ("config:\n    a: b # kept\n", "config:\n    a: b # kept\n    m:\n      k: v\n"),
+        ("config:\n    m:\n        k: old\n    b: c\n", "config:\n    m:\n      k: v\n    b: c\n"),
+        ("config:\n      a: b\n", "config:\n      a: b\n      m:\n        k: v\n"),
+        ("config:\n m: {k: old}\n b: c\n", "config:\n m:\n   k: v\n b: c\n"),
     ],
 )
 def test_a_section_is_set_and_the_comments_around_it_stay(before: str, after: str):
-    assert edit_stack_file.set_section(before, "m", "    k: v\n") == after
+    assert edit_stack_file.set_section(before, "m", {"k": "v"}) == after
+
+
+@pytest.mark.parametrize("shared", ["config:\n  a: &z {k: old}\n  m: *z\n", "config:\n  m: &z\n    k: old\n  a: *z\n"])
+def test_a_section_that_cannot_be_set_without_changing_more_is_refused(shared: str):
+    with pytest.raises(NotPossibleError, match=r"at config\.m without changing more(.|\n)*by hand: {m: {k: v}}"):
+        edit_stack_file.set_section(shared, "m", {"k": "v"})
+
+
+@pytest.mark.parametrize(
+    ("shared", "path"),
+    [("a: &z one\nb: *z\n", ("b",)), ("a: &z {k: one}\nb: *z\n", ("b", "k")), ("a: |\n  one\nb: c\n", ("a",))],
+)
+def test_a_value_that_cannot_be_set_alone_is_refused(shared: str, path: tuple[str, ...]):
+    with pytest.raises(NotPossibleError, match=f"at {'.'.join(path)} without changing more"):
+        edit_stack_file.set_value(shared, path, "two")
 
 
 @pytest.mark.parametrize("family", ["acs:ubuntu_24_04_x64_with_nvidia_gpu_driver_and_cuda", "our-gpu-image"])

@@ -1,18 +1,20 @@
 """Every command's --json output against its schema in ops/schemas, and what `--help` may import."""
 
+import inspect
 import json
 import os
 import pty
 import re
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import jsonschema
 import pytest
 
 from ops.program import ROOT
-from tests.openapi import boxes, server
+from tests.openapi import boxes, constants, mirrors, server
 from tests.openapi.operator import Operator
 
 SCHEMAS = ROOT / "ops/schemas"
@@ -47,6 +49,25 @@ def test_json_output_is_as_its_schema_says(operator: Operator, monkeypatch: pyte
     validator(name).validate(json.loads(result.stdout))
 
 
+@pytest.mark.parametrize("name", [*COMMANDS, "start", "mirror"])
+def test_a_hint_goes_to_standard_error_and_the_result_alone_to_standard_output(
+    operator: Operator, monkeypatch: pytest.MonkeyPatch, name: str
+):
+    monkeypatch.setattr("ops.artifacts.probe", lambda _: [])
+    monkeypatch.setattr("ops.status.now", lambda: datetime(2026, 11, 24, 2, 0, tzinfo=UTC))
+    monkeypatch.setattr("webbrowser.open", lambda _: True)
+    operator.region.run = boxes.healthy
+    if name == "doctor-write-zone":
+        operator.region.stock = {constants.ZONE: "WithoutStock", constants.OTHER_ZONE: "WithStock"}
+    else:
+        operator.deploy()
+    arguments = {"start": ["start", "--yes"], "mirror": ["mirror", mirrors.BUCKET, "--yes"], **COMMANDS}[name]
+    with mirrors.hubs(monkeypatch), mirrors.bucket_of(operator, monkeypatch):
+        result = operator.run(*(word for word in arguments if word != "--json"))
+    assert "next:" not in result.stdout
+    assert ("next: " in result.stderr) == (name != "exec")  # whose end is the command's own
+
+
 def test_the_status_of_a_stack_without_anything_is_as_the_schema_says(operator: Operator):
     validator("status").validate(operator.document("status"))
 
@@ -59,13 +80,71 @@ def test_spot_and_subscription_quotes_are_as_the_schema_says(operator: Operator)
     validator("quote-compare").validate(operator.document("quote", "--compare"))
 
 
-def test_every_command_with_json_has_a_schema():
-    from ops.cloud_cli import app  # noqa: PLC0415 - a list of functions, no more
+@pytest.mark.parametrize("stack", sorted(path.name.split(".")[1] for path in ROOT.glob("Pulumi.?*.yaml")))
+def test_the_preview_of_a_committed_stack_is_as_the_schema_says(stack: str, capsys: pytest.CaptureFixture[str]):
+    from ops import preview  # noqa: PLC0415 - pulumi's provider takes a second
 
-    named = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
+    preview.run(stack, None, as_json=True)
+    validator("preview").validate(json.loads(capsys.readouterr().out))
+
+
+def test_a_previews_changes_are_as_the_schema_says(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+    from ops import document, preview, program  # noqa: PLC0415 - as above
+
+    before = json.loads(json.dumps(document.document(program.record_stack("staging"))))
+    monkeypatch.setattr(preview, "document_of", lambda *_: before)
+    preview.run("dev", "main", as_json=True)
+    shown = json.loads(capsys.readouterr().out)
+    assert all(shown["changes"][part] for part in ("added", "removed", "outputs", "box", "policies"))
+    before["resources"] = [one | {"urn": one["urn"].replace(":staging:", ":dev:")} for one in before["resources"]]
+    preview.run("dev", "main", as_json=True)
+    closer = json.loads(capsys.readouterr().out)
+    assert closer["changes"]["changed"]
+    for one in (shown, closer):
+        validator("preview").validate(one)
+
+
+def test_the_list_of_scenarios_is_as_the_schema_says(capsys: pytest.CaptureFixture[str]):
+    from ops import rehearse  # noqa: PLC0415 - the scenarios take a second
+
+    rehearse.run(listed=True, as_json=True, only=(), keep=False, report=Path("report"), everything=True)
+    validator("rehearse-list").validate(json.loads(capsys.readouterr().out))
+
+
+def test_results_of_scenarios_are_as_the_schema_says():
+    from ops import rehearse  # noqa: PLC0415 - as above
+    from rehearsal.runner import Result  # noqa: PLC0415 - as above
+    from rehearsal.scenarios import all_scenarios  # noqa: PLC0415 - as above
+
+    known = all_scenarios()[0]
+    passed = Result(scenario=known, seconds=1.25, prepared=2.0, figures={"seconds": 1.0, "log": ["a"]})
+    failed = Result(scenario=known, seconds=1.25, prepared=2.0, error="it was not seen")
+    validator("rehearse").validate([rehearse._document(one) for one in (passed, failed)])
+
+
+def json_commands() -> set[str]:
+    """Each command of `ops` that takes --json, with its group: `sandbox-up`."""
+    from ops.cli import app  # noqa: PLC0415 - a list of functions, no more
+
+    found: set[str] = set()
+    groups = [("", app)]
+    for prefix, group in groups:
+        named = [(one.name or one.callback.__name__, one.callback) for one in group.registered_commands if one.callback]
+        found |= {f"{prefix}{name}" for name, call in named if "as_json" in inspect.signature(call).parameters}
+        groups += [
+            (f"{prefix}{one.name}-" if isinstance(one.name, str) else prefix, one.typer_instance)
+            for one in group.registered_groups
+            if one.typer_instance
+        ]
+    return found
+
+
+def test_every_command_with_json_has_a_schema():
     shared = {"start": "power", "stop": "power", "restart": "power"}
+    forms = {"quote-compare", "doctor-write-zone", "rehearse-list"}
     schemas = {file.stem for file in SCHEMAS.glob("*.json")}
-    assert {shared.get(name, name) for name in named} | {"quote-compare", "doctor-write-zone"} == schemas
+    assert {"preview", "sandbox-up", "status"} <= json_commands()
+    assert {shared.get(name, name) for name in json_commands()} | forms == schemas
 
 
 def test_a_schema_refuses_what_is_not_documented():

@@ -14,6 +14,7 @@ import yaml
 
 from infra.box import box_spec
 from ops import artifacts, bucket, download, mirror, mirror_plan, registry, stack_settings
+from ops.cli import app
 from ops.cloud.client import Cloud, load
 from ops.cloud.errors import OpsError
 from ops.program import ROOT
@@ -80,6 +81,20 @@ def test_the_stack_file_then_leads_to_the_bucket_and_is_valid(operator: Operator
     assert spec.open_webui.image.registry == mirrors.HOST
     assert spec.ollama.models[0].source == f"{mirrors.HOST}/library/qwen3:8b"
     assert spec.ollama.embedding_model.source.startswith(f"{mirrors.HOST}/library/")
+
+
+@pytest.mark.usefixtures("hub", "store")
+@pytest.mark.parametrize("before", [{}, {"preset": "mainland", "acmeDirectory": "https://acme.example/dir"}])
+def test_a_stack_file_of_any_indent_keeps_all_that_it_said(operator: Operator, before: dict[str, str]):
+    file = operator.write_stack(**({"mirrors": before} if before else {}))
+    config = yaml.safe_load(file.read_text())["config"]
+    file.write_text(yaml.safe_dump({"config": config}, sort_keys=False, indent=4))
+    document = json.loads(operator.run("mirror", mirrors.BUCKET, "--yes", "--json").stdout)
+    assert yaml.safe_load(file.read_text())["config"] == {
+        **config,
+        "open-webui:mirrors": {**before, **document["mirrors"]},
+    }
+    stack_settings.load("dev")
 
 
 @pytest.mark.usefixtures("hub")
@@ -150,6 +165,20 @@ def test_nothing_is_uploaded_before_a_yes(operator: Operator, store: Oss):
     assert result.exit_code == 2
     assert f"bucket {mirrors.BUCKET} in ap-southeast-1" in result.stderr
     assert store.objects == {}
+
+
+@pytest.mark.usefixtures("hub")
+def test_a_no_uploads_nothing_and_leaves_the_stack_file(
+    operator: Operator, store: Oss, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    file = operator.root / "Pulumi.dev.yaml"
+    before = file.read_text()
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: True, readline=lambda: "n\n"))
+    with pytest.raises(SystemExit) as ended:
+        app(["mirror", mirrors.BUCKET])
+    assert (ended.value.code, capsys.readouterr().out) == (1, "")
+    assert store.objects == {}
+    assert file.read_text() == before
 
 
 @pytest.mark.usefixtures("hub", "store")

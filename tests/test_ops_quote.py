@@ -1,12 +1,17 @@
 """`ops quote` against the stand-in of the cloud."""
 
+import json
+import re
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from ops import price
-from ops.cloud.client import Cloud
+from ops.cloud.client import PACKAGES, Cloud
+from policy.model import Demands, Money
+from scripts.docs import ram
 from tests.openapi import constants
 from tests.openapi.operator import Operator
 from tests.openapi.server import Fault
@@ -62,6 +67,7 @@ def test_fixed_bandwidth_is_priced_by_the_day_as_billing_tells(operator: Operato
     assert "traffic to the internet" not in lines(document)
     assert document["totals"]["perMonth"] == pytest.approx(sum(one["perMonth"] for one in document["lines"]), abs=1e-3)
     assert [entry["what"] for entry in document["unpriced"]] == ["elastic address, its own fee"]
+    assert document["totals"]["missing"] == []
 
 
 @pytest.mark.parametrize(
@@ -88,6 +94,7 @@ def test_a_price_in_another_currency_is_not_added(operator: Operator, monkeypatc
     monkeypatch.setattr(type(operator.region), "GetPayAsYouGoPrice", in_yuan)
     document = operator.document("quote")
     assert document["unpriced"][1]["why"] == "bss:GetPayAsYouGoPrice answers in CNY"
+    assert document["totals"]["missing"] == [document["unpriced"][1]]
     assert document["currency"] == "USD"
 
 
@@ -110,8 +117,20 @@ def test_spot_shows_the_price_now_and_its_history_over_all_pages(operator: Opera
     assert spot["now"] == pytest.approx(1.34 * 0.3 * 0.9)
     assert spot["wouldStart"] is False
     assert spot["history"] == {"days": 29, "samples": 3, "lowest": 0.38, "median": 0.41, "highest": 0.52}
+    assert spot["historyError"] is None
     assert len(operator.api.called("DescribeSpotPriceHistory")) == 2
     assert operator.api.called("DescribePrice")[0]["ZoneId"] == constants.ZONE
+
+
+def test_a_history_that_may_not_be_read_is_said_and_the_prices_are_shown(operator: Operator):
+    operator.write_stack(instance__spot={"maxHourlyPrice": 0.3})
+    operator.api.faults["DescribeSpotPriceHistory"] = [constants.FORBIDDEN] * 2
+    spot = operator.document("quote")["spot"]
+    assert (spot["history"], spot["historyError"]) == (None, "ecs:DescribeSpotPriceHistory: Forbidden.RAM")
+    assert spot["now"] == pytest.approx(1.34 * 0.3 * 0.9)
+    shown = operator.run("quote")
+    assert shown.exit_code == 0
+    assert "history" in shown.stdout
 
 
 def test_parts_that_do_not_add_up_give_way_to_the_total():
@@ -207,6 +226,42 @@ def test_the_preview_ends_with_the_price(
     assert preview.run("dev", None, as_json=False) == 0
     shown = capsys.readouterr().out
     assert shown.index("Outputs") < shown.index("Price ──") < shown.index("traffic to the internet")
+
+
+@pytest.mark.parametrize("refused", ["DescribePrice", "GetPayAsYouGoPrice"])
+def test_a_refused_price_breaks_the_monthly_limit_and_is_said(
+    operator: Operator, monkeypatch: pytest.MonkeyPatch, refused: str
+):
+    from ops import policies, program, stack_settings  # noqa: PLC0415 - pulumi's provider takes a second
+    from policy import demands  # noqa: PLC0415 - as it is
+
+    operator.write_stack(publicAddress__charge="byBandwidth")
+    limit = Demands(monthly_limit=Money(amount=5000, currency="USD"))
+    monkeypatch.setattr(demands, "load", lambda _: limit)
+    monkeypatch.setattr(policies, "credentials_likely", lambda: True)
+    stack = replace(program.record_stack("dev"), settings=stack_settings.load("dev"))
+
+    def found() -> list[str]:
+        return [one.message for one in policies.findings(stack) if one.rule == "within-monthly-limit"]
+
+    assert found() == []
+    operator.api.faults[refused] = [constants.FORBIDDEN]
+    [message] = found()
+    assert re.search(f"not known: .*{refused}: Forbidden.RAM", message)
+    monkeypatch.setattr(policies, "without_sdks", lambda: True)
+    assert "requirements-ops.txt" in found()[0]
+
+
+def test_the_previewer_may_call_what_a_quote_calls(operator: Operator):
+    operator.write_stack(instance__spot={})
+    operator.run("quote")
+    operator.write_stack(publicAddress__charge="byBandwidth")
+    operator.run("quote")
+    services = {re.sub(r"\D", "", package)[-8:]: service for service, package in PACKAGES.items()}
+    called = {f"{services[one.version.replace('-', '')]}:{one.action}" for one in operator.api.received}
+    assert len(called) == 3
+    granted = {action for one in json.loads(ram.documents()["previewer.json"])["Statement"] for action in one["Action"]}
+    assert called <= granted
 
 
 def test_two_currencies_are_never_summed():

@@ -1,6 +1,7 @@
 """`ops status`, and the report that it asks the box for."""
 
 import json
+import re
 import socketserver
 import ssl
 import subprocess
@@ -21,6 +22,7 @@ from cryptography.x509.oid import NameOID
 
 from infra.box import box_spec
 from ops import box_report, stack_settings, status
+from ops.cloud.client import dig
 from ops.program import ROOT
 from tests.openapi import boxes, constants, oss
 from tests.openapi.operator import Operator
@@ -206,10 +208,56 @@ def test_a_box_that_answers_nonsense_is_said(deployed: Operator):
     assert "exit 139" in deployed.document("status")["boxError"]
 
 
-def test_bills_that_may_not_be_read_are_said_and_nothing_else_fails(deployed: Operator):
-    deployed.api.faults["DescribeInstanceBill"] = [constants.FORBIDDEN]
+# Each action of `status` but the one without which there is nothing to tell, where its reason stands, and its line.
+PARTS = {
+    "ecs:DescribeCloudAssistantStatus": (("boxError",), "the box does not report"),
+    "ecs:RunCommand": (("boxError",), "the box does not report"),
+    "ecs:DescribeInvocationResults": (("boxError",), "the box does not report"),
+    "ecs:DescribeDisks": (("dataDiskError",), "data disk"),
+    "ecs:DescribeSnapshots": (("dataDisk", "snapshotsError"), "last snapshot"),
+    "bss:DescribeInstanceBill": (("costError",), "cost this month"),
+}
+
+
+@pytest.mark.usefixtures("clock")
+@pytest.mark.parametrize("action", PARTS)
+def test_a_missing_permission_costs_the_line_that_needed_it(deployed: Operator, action: str):
+    path, line = PARTS[action]
+    whole = deployed.document("status")
+    deployed.api.faults[action.split(":")[1]] = [constants.FORBIDDEN] * 2
     document = deployed.document("status")
-    assert (document["cost"], document["costError"]) == (None, "bss:DescribeInstanceBill: Forbidden.RAM")
+    jsonschema.validate(document, json.loads((ROOT / "ops/schemas/status.json").read_text()))
+    assert document["instance"] == whole["instance"]
+    assert str(dig(document, *path)).startswith(f"{action}: Forbidden.RAM")
+    assert re.search(f"{line}:? +{action}: Forbidden", deployed.run("status").stdout)
+
+
+def test_no_action_of_status_is_forgotten_above(deployed: Operator):
+    deployed.run("status")
+    called = {one.action for one in deployed.api.received}
+    assert called - {"DescribeInstances"} == {action.split(":")[1] for action in PARTS}
+
+
+def test_without_the_instance_there_is_no_status(deployed: Operator):
+    deployed.api.faults["DescribeInstances"] = [constants.FORBIDDEN]
+    result = deployed.run("status")
+    assert result.exit_code == 1
+    assert "ecs:DescribeInstances: Forbidden.RAM" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("action", "answer", "said"),
+    [
+        ("DescribeInstances", {"Instances": {"Instance": [{}]}}, "ecs:DescribeInstances: NoSuchField"),
+        ("DescribeDisks", {"Disks": {"Disk": [{"Size": 200}]}}, "data disk        ecs:DescribeDisks: NoSuchField"),
+    ],
+)
+def test_an_answer_without_an_id_is_said(
+    deployed: Operator, monkeypatch: pytest.MonkeyPatch, action: str, answer: Any, said: str
+):
+    monkeypatch.setattr(type(deployed.region), action, lambda *_: answer)
+    result = deployed.run("status")
+    assert said in result.stdout + result.stderr
 
 
 @pytest.mark.parametrize(

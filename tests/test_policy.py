@@ -279,6 +279,21 @@ CASES: dict[str, tuple[list[Resource], list[Resource]]] = {
             running("curl -fsSL \\\n  https://ollama.com/install.sh \\\n  | sh"),
             running("curl -fsSL https://ollama.com/install.sh | tee log | /bin/sh"),
             running("curl -fsSL https://example.com/install.py | python3"),
+            running("curl -L https://ollama.com/install.sh -o i.sh; sh i.sh"),
+            running("curl -fsSLo /tmp/i.sh https://ollama.com/install.sh\nchmod +x /tmp/i.sh\n/tmp/i.sh --yes"),
+            running("curl -fsSL https://ollama.com/install.sh > i.sh && chmod +x i.sh && ./i.sh"),
+            running("wget https://ollama.com/install.sh\nbash -x ./install.sh"),
+            running("curl -LO https://ollama.com/install.sh && . ./install.sh"),
+            running("wget --output-document=i.sh 'https://ollama.com/install.sh'; sudo bash i.sh"),
+            running("pip install foo"),
+            running("pip3 install --upgrade -r requirements.txt 'foo[all]>=1'"),
+            running("sudo /opt/venv/bin/python -m pip install a==1 b"),
+            running("uv pip install foo"),
+            running("npm i -g x"),
+            running("npm install --prefix /opt @scope/name@latest"),
+            running("yarn global add serve"),
+            running("git clone https://github.com/o/r"),
+            running("cd /srv && git clone --depth 1 --branch main https://github.com/o/r r"),
         ],
         [
             running("docker pull ghcr.io/open-webui/open-webui@sha256:0123"),
@@ -290,6 +305,20 @@ CASES: dict[str, tuple[list[Resource], list[Resource]]] = {
             running("    image: str"),
             running("curl -fsSo archive https://example.com/a-1.2.tar.gz\nsha256sum -c sums | sh"),
             running("the latest: release"),
+            running('curl -L https://example.com/i.sh -o i.sh; echo "$SUM i.sh" | sha256sum -c - && sh i.sh'),
+            running("curl -L https://example.com/a.tar.gz -o a.tar.gz; tar xzf a.tar.gz; sh other.sh"),
+            running("curl -L https://example.com/health; sh check.sh"),
+            running("pip install foo==1.2"),
+            running("pip install --require-hashes -r requirements.txt"),
+            running("pip install -r requirements.txt -c constraints.txt a==1 ./wheel.whl"),
+            running('pip install "$PACKAGE"'),
+            running("npm ci"),
+            running("npm install -g x@1.2.3 @scope/name@4.5.6"),
+            running('npm install "$PACKAGE" ./local'),
+            running('SYSTEM """You tell people to pip install foo and git clone https://github.com/o/r."""'),
+            running(f"git clone https://github.com/o/r r\ngit -C r checkout {'0123456789' * 4}"),
+            running('git clone https://github.com/o/r r && git -C r checkout "$COMMIT"'),
+            running("git --version; npm --version; pip install --help"),
         ],
     ),
     "no-secret-in-user-data": (
@@ -334,9 +363,13 @@ CASES: dict[str, tuple[list[Resource], list[Resource]]] = {
 
 
 def broken(
-    *resources: Resource, today: date = TODAY, asked: Demands | None = None, cost: Money | None = None
+    *resources: Resource,
+    today: date = TODAY,
+    asked: Demands | None = None,
+    cost: Money | None = None,
+    unpriced: tuple[str, ...] = (),
 ) -> set[str]:
-    found = check(resources, "dev", asked=asked or Demands(), today=today, monthly_cost=cost)
+    found = check(resources, "dev", asked=asked or Demands(), today=today, monthly_cost=cost, unpriced=unpriced)
     return {finding.rule for finding in found if finding.allowed is None}
 
 
@@ -370,12 +403,55 @@ def test_what_a_rule_says_is_a_sentence_about_the_resource():
     asked = Demands(monthly_limit=limit, allow=(leave,))
     cost, tomorrow = Money(amount=2, currency="CNY"), date(2026, 11, 25)
     bad = [one for bads, _ in CASES.values() for one in bads]
-    bad += [made(DISK), *carried(**{"run.sh": "docker pull nginx:1.29\n# " + "padding " * 99})]
+    bad += [
+        made(DISK),
+        made(INSTANCE, roleName="AccountAdmin"),
+        *carried(**{"run.sh": "docker pull nginx:1.29\n# " + "padding " * 99}),
+    ]
     found = check(bad, "dev", asked=asked, today=tomorrow, monthly_cost=cost)
     verbs = {"allows", "attaches", "carries", "costs", "gives", "has", "holds", "is", "lacks", "lets", "may", "opens"}
     verbs |= {"stays", "takes"}
     assert {finding.rule for finding in found} == {rule.id for rule in RULES}
     assert {finding.message.split()[0] for finding in found} <= verbs
+
+
+ROLE_ATTACHMENT = "alicloud:ecs/ramRoleAttachment:RamRoleAttachment"
+POLICY_ATTACHMENT = "alicloud:ram/rolePolicyAttachment:RolePolicyAttachment"
+
+
+@pytest.mark.parametrize(
+    "attached",
+    [
+        made(ROLE_ATTACHMENT, ramRoleName="mine"),
+        made(INSTANCE, roleName="mine"),
+        made("alicloud:ecs/ecsLaunchTemplate:EcsLaunchTemplate", ramRoleName="mine"),
+        made("alicloud:ess/scalingConfiguration:ScalingConfiguration", roleName="mine"),
+        made("alicloud:ros/stack:Stack", ramRoleName="mine"),
+        made(POLICY_ATTACHMENT, roleName="mine", policyName="theirs", policyType="System"),
+        made(POLICY_ATTACHMENT, policyName="mine", policyType="Custom"),
+        made("alicloud:resourcemanager/policyAttachment:PolicyAttachment", policyName="mine", policyType="Custom"),
+    ],
+)
+def test_a_role_or_policy_that_the_stack_does_not_declare_is_found(attached: Resource):
+    declared = made(ROLE, roleName="mine"), made("alicloud:ram/policy:Policy", policyName="mine")
+    assert "own-roles-and-policies" in broken(attached)
+    assert "own-roles-and-policies" in broken(attached, *(replace(one, inputs={"name": "other"}) for one in declared))
+    assert "own-roles-and-policies" not in broken(attached, *declared)
+    assert "own-roles-and-policies" not in broken(
+        attached, *(replace(one, inputs={"name": "mine"}) for one in declared)
+    )
+    unknown = {**attached.inputs, **dict.fromkeys(("ramRoleName", "roleName", "policyName"), UNKNOWN)}
+    assert "own-roles-and-policies" not in broken(replace(attached, inputs=unknown))
+
+
+def test_a_version_of_a_policy_does_not_declare_the_policy():
+    version = made("alicloud:resourcemanager/policyVersion:PolicyVersion", policyName="theirs")
+    attached = made(POLICY_ATTACHMENT, policyName="theirs", policyType="Custom")
+    assert "own-roles-and-policies" in broken(attached, version)
+
+
+def test_what_is_called_a_role_outside_of_ram_is_none():
+    assert "own-roles-and-policies" not in broken(made("alicloud:maxcompute/role:Role", roleName="reader"))
 
 
 def test_a_disk_without_a_snapshot_policy_is_found_and_one_with_it_is_not():
@@ -408,12 +484,19 @@ def test_a_monthly_limit_counts_where_a_price_is_known():
     assert "within-monthly-limit" not in broken(asked=limit)
 
 
+def test_a_price_that_is_not_whole_is_within_no_limit():
+    limit, low = Demands(monthly_limit=Money(amount=5000, currency="CNY")), Money(amount=1, currency="CNY")
+    assert "within-monthly-limit" in broken(asked=limit, cost=low, unpriced=("bandwidth: refused",))
+    assert "within-monthly-limit" in broken(asked=limit, unpriced=("refused",))
+    assert "within-monthly-limit" not in broken(unpriced=("refused",))
+
+
 def test_the_preview_asks_for_the_price_only_where_the_stack_has_a_limit(monkeypatch):
     asked: list[str] = []
 
     def answer(settings, _cloud):
         asked.append(settings.stack)
-        return {"totals": {"perMonth": 4676.0}, "currency": "CNY"}
+        return {"totals": {"perMonth": 4676.0, "missing": []}, "currency": "CNY"}
 
     monkeypatch.setattr(policies, "credentials_likely", lambda: True)
     monkeypatch.setattr(quote, "quote", answer)
@@ -468,8 +551,29 @@ def test_an_allowed_finding_is_told_with_its_reason_and_stops_nothing():
 )
 def test_a_malformed_exception_is_refused_with_its_place(allow, words):
     with pytest.raises(DemandsError, match=r"stacks\.dev\.allow") as refused:
-        parse("dev", {"stacks": {"dev": {"allow": [allow]}}}, "stacks.yaml")
+        parse("dev", {"stacks": {"dev": {"allow": [allow]}}}, "stacks.yaml", {"dev"})
     assert words in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            "stacks:\n  prd:\n    requiredTags: [team]\n",
+            "stacks.prd(.|\n)*no Pulumi.prd.yaml(.|\n)*did you mean 'prod'",
+        ),
+        (
+            "stacks:\n  dev: {allow: [\n",
+            r"stacks.yaml:3\n    why: it cannot be read as YAML: (.|\n)*fix: see the comment",
+        ),
+        ("stacks:\n  dev: {allow: [{until: 2027-02-30}]}\n", "cannot be read as YAML: day is out of range"),
+    ],
+)
+def test_a_file_that_would_bind_nobody_is_refused(tmp_path, text, words):
+    file = tmp_path / "stacks.yaml"
+    file.write_text(text)
+    with pytest.raises(DemandsError, match=words):
+        load("dev", file)
 
 
 def test_the_committed_file_is_read_and_a_stack_that_it_does_not_name_has_no_exceptions():
@@ -480,6 +584,7 @@ def test_the_committed_file_is_read_and_a_stack_that_it_does_not_name_has_no_exc
 def test_every_rule_is_tried_both_ways():
     elsewhere = {  # each has a test above
         "data-disk-snapshots",
+        "own-roles-and-policies",
         "release-like-user-data",
         "within-monthly-limit",
         "exceptions-current",

@@ -15,7 +15,7 @@ from ops.program import record_stack
 from tests.engine import copy_program
 
 GOLDEN = Path(__file__).with_name("golden") / "preview-dev.txt"
-RESOURCE_KEYS = {"urn", "type", "name", "parent", "inputs", "options"}
+RESOURCE_KEYS = {"urn", "type", "name", "parent", "inputs", "outputs", "options"}
 OPTION_KEYS = {"protect", "ignoreChanges", "deleteBeforeReplace", "dependsOn"}
 
 
@@ -189,6 +189,19 @@ def test_credentials_without_the_sdks_are_told_how_to_get_them(monkeypatch, caps
     monkeypatch.setenv("ALIBABA_CLOUD_ACCESS_KEY_ID", "LTAI-example")
     assert run("dev", None, as_json=False) == 0
     assert "`make venv` installs them" in capsys.readouterr().out
+
+
+def test_a_replaced_instance_takes_what_one_that_stays_ignores(dev, monkeypatch, capsys):
+    before = json.loads(json.dumps(dev))
+    for resource in before["resources"]:
+        if resource["name"] == "box-instance":
+            resource["inputs"] |= {"availabilityZone": "ap-southeast-1a", "userData": "b3RoZXI="}
+    monkeypatch.setattr("ops.preview.document_of", lambda _revision, _stack: before)
+    assert run("dev", "main", as_json=False) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "and the new resource takes the new one" in text
+    assert "the newest of its family" in text
+    assert "keeps the old one" not in text
 
 
 def test_a_comparison_reads_well_for_people_and_machines(dev, monkeypatch, capsys):

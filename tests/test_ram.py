@@ -185,6 +185,18 @@ def test_the_operator_may_call_what_the_commands_call():
     assert wanted - asked_for_the_deployer <= granted
 
 
+def test_the_bucket_of_the_documents_is_one_that_the_operator_reaches():
+    (putting,) = [one for one in documents()["operator.json"] if "oss:PutObject" in one["Action"]]
+    shown = {
+        bucket
+        for page in (*ROOT.glob("docs/*.md"), *ROOT.glob("docs/pictures/*.svg"))
+        for bucket in re.findall(r"ops mirror ([a-z][\w-]*)", page.read_text().replace("&#160;", " "))
+    }
+    assert shown
+    for bucket in shown:
+        assert any(fnmatchcase(f"acs:oss:cn-x:1:{bucket}", pattern) for pattern in putting["Resource"]), bucket
+
+
 def test_the_instance_reads_its_own_secrets_and_no_neighbours():
     (secrets, keys, _) = documents()["instance-role.json"]
     own, other = "acs:oos:cn-x:1:secretparameter/open-webui-dev/admin-password", "open-webui-dev-2/admin-password"

@@ -28,6 +28,7 @@ from sandbox.parts import PartError
 from sandbox.process import await_condition
 from sandbox.region import MachineStatus, Region
 from sandbox.session import opened as really_opened
+from tests import test_ops_documents as schemas
 
 OUTPUTS = {"address": "https://203.0.113.7", "adminEmail": "admin@example.com", "adminPassword": "s3cret[x]"}
 READY = {
@@ -151,6 +152,7 @@ def test_what_to_try_next_names_the_sandbox_that_is_not_the_usual_one(stage: Sta
 def test_up_as_json_is_nothing_else_on_standard_output_and_holds_no_password(stage: Stage) -> None:
     said = call("up", "--json")
     shown = json.loads(said.out)
+    schemas.validator("sandbox-up").validate(shown)
     assert shown["changes"] == {"create": 3}
     assert shown["ready"] == READY
     assert shown["outputs"] == {"address": OUTPUTS["address"], "adminEmail": OUTPUTS["adminEmail"]}
@@ -398,6 +400,7 @@ def test_status_as_json_has_the_machines_and_the_box(stage: Stage) -> None:
     stage.there = True
     said = call("status", "--json")
     assert said.code == 0
+    schemas.validator("sandbox-status").validate(json.loads(said.out))
     machine = {"instanceId": "i-1", "running": True, "privateIp": "10.20.1.1", "disks": ["d-1"]}
     assert json.loads(said.out) == {
         "name": "sandbox",

@@ -187,7 +187,7 @@ REFUSED = {
     ),
     "secret that is not there": (
         {"openWebui__openaiBackends": [{"url": "https://a.example/v1", "keyConfig": "aKey"}]},
-        "pulumi config set --secret open-webui:aKey",
+        "there is no config key of that name",
     ),
     "backend that is not an address": ({"openWebui__openaiBackends": [{"url": "a.example"}]}, "https://host/path"),
     "backend on no port": ({"openWebui__openaiBackends": [{"url": "https://a.example:65536"}]}, "https://host/path"),
@@ -230,6 +230,7 @@ REFUSED = {
     "password with half a character": ({"adminPassword": "correct horse \ud83d"}, "half a character"),
     "Pulumi's own mark": ({"tags": {"4dabf18193072939515e22adb298388d": "a"}}, "Pulumi keeps this text for itself"),
     "section of nothing": ({"alarms": {}}, "open-webui:alarms.contacts"),
+    "alarm twice for one": ({"alarms": {"contacts": ["ops@example.com"] * 2}}, "an entry stands twice"),
     "alarm for nobody": ({"alarms": {"contacts": []}}, "alarms.contacts"),
     "mirror that is not a host": ({"mirrors__registry": "https://ghcr.io"}, "with no https:// before it"),
 }  # fmt: skip

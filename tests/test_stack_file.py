@@ -104,7 +104,7 @@ def test_a_name_that_cannot_be_printed_is_escaped(read):
         "anchor in itself": ("config:\n  a:b: &x [*x]\n", "it contains itself"),
         "key that is a list": ("config:\n  a:b: {? [1] : 2}\n", "unhashable"),
         "date by tag": ("config:\n  a:b: {c: !!timestamp 2026-01-01}\n", "could not determine a constructor"),
-        "no number": ("config:\n  a:b: {c: !!int x}\n", "remove the tag"),
+        "no number": ("config:\n  a:b: {c: !!int sk-secret}\n", "remove the tag"),
         "deep": ("config:\n  a:b: " + "[" * 2000, "nested too deeply"),
         "mapping that is a list": ("config:\n  a:b: !!map [a]\n", "expected a mapping node, but found sequence"),
         "typo at the top": ("confg:\n  a:b: 1\n", "did you mean 'config'?"),
@@ -119,6 +119,7 @@ def test_a_file_that_cannot_be_read_says_where_and_why(read, text, said):
     assert said in str(caught.value)
     assert "fix: " in str(caught.value)
     assert "Pulumi.dev.yaml" in str(caught.value)
+    assert "sk-secret" not in str(caught.value)
 
 
 def test_a_stack_that_is_not_there_names_those_that_are(read, tmp_path):

@@ -7,7 +7,6 @@ silent loss. Credentials come from the SDKs' default chain, endpoints from the S
 """
 
 import importlib
-import importlib.util
 import logging
 import os
 import random
@@ -16,10 +15,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any, Final
 
-from ops.cloud.errors import NETWORK, CloudError, NotPossibleError, innermost
+from ops.cloud import credentials
+from ops.cloud.errors import NETWORK, NO_FIELD, CloudError, NotPossibleError, innermost
 
 PACKAGES: Final = {
     "ecs": "alibabacloud_ecs20140526",
@@ -34,13 +33,6 @@ CONNECT_MS, READ_MS = 5_000, 30_000
 ATTEMPTS, FIRST_PAUSE_MS, LONGEST_PAUSE_MS = 5, 500, 10_000
 PAGE: Final = 50
 INSTALL: Final = "install them: .venv/bin/python -m pip install -r requirements-ops.txt"
-_KEY_FILES: Final = ("~/.aliyun/config.json", "~/.alibabacloud/credentials", "~/.alibabacloud/credentials.ini")
-_KEY_VARIABLES: Final = (
-    "ALIBABA_CLOUD_ACCESS_KEY_ID",
-    "ALIBABA_CLOUD_OIDC_TOKEN_FILE",
-    "ALIBABA_CLOUD_CREDENTIALS_URI",
-    "ALIBABA_CLOUD_ECS_METADATA",
-)
 
 
 @dataclass(frozen=True)
@@ -49,21 +41,6 @@ class Answer:
 
     body: Mapping[str, Any]
     date: str | None = None
-
-
-def credentials_likely() -> bool:
-    """Whether SDKs and credentials seem to be there, found out without a call to anything."""
-    return importlib.util.find_spec("alibabacloud_credentials") is not None and _credentials_named()
-
-
-def without_sdks() -> bool:
-    """Whether credentials seem to be there, and only the SDKs are missing."""
-    return importlib.util.find_spec("alibabacloud_credentials") is None and _credentials_named()
-
-
-def _credentials_named() -> bool:
-    named = any(os.environ.get(name) for name in _KEY_VARIABLES)
-    return named or any(Path(file).expanduser().exists() for file in _KEY_FILES)
 
 
 @dataclass(frozen=True)
@@ -171,17 +148,12 @@ class Cloud:
     @cached_property
     def credential(self) -> Any:
         """What the default chain found. Raises NotPossibleError."""
-        credentials = load("alibabacloud_credentials.client")
         logging.getLogger("credentials").disabled = True  # a traceback for every provider that has none
-        found = credentials.Client()
+        found = load("alibabacloud_credentials.client").Client()
         try:
             found.get_credential()
-        except load("alibabacloud_credentials.exceptions").CredentialException:
-            raise NotPossibleError(
-                "no credentials of Alibaba Cloud found\n"
-                "    tried: environment, OIDC, ~/.aliyun/config.json, ~/.alibabacloud/credentials, the instance role\n"
-                "    fix: set ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET, or run aliyun configure"
-            ) from None
+        except load("alibabacloud_credentials.exceptions").CredentialException as error:
+            raise credentials.refused(str(error)) from None
         return found
 
 
@@ -195,6 +167,13 @@ def dig(body: Any, *path: str, default: Any = None) -> Any:
     for part in path:
         body = body.get(part) if isinstance(body, Mapping) else None
     return default if body is None else body
+
+
+def needed(action: str, entry: Mapping[str, Any], name: str) -> str:
+    """What an answer must hold to be of any use. Raises CloudError where it does not, or where it is empty."""
+    if not entry.get(name):
+        raise CloudError(action, NO_FIELD, f"the answer has no {name}")
+    return str(entry[name])
 
 
 def load(module: str) -> Any:

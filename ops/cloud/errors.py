@@ -32,10 +32,12 @@ _FIXES: Final = {
     "RealNameAuthenticationError": "register the account by its real name before it buys here",
     "EntityNotExist": "run pulumi up{stack} first, or check --stack and the region",
     "NoSuchBucket": "create the bucket in the stack's region (OSS console), or name another",
+    "NoSuchField": "look it up in the console, and report it as a defect of this program",
     "Network": "check the connection, and HTTPS_PROXY; ALIBABA_CLOUD_ENDPOINT_<SERVICE> leads to another address",
 }
 _REFUSED: Final = ("Forbidden", "NoPermission", "NotAuthorized", "AccessDenied")
 NETWORK: Final = "Network"
+NO_FIELD: Final = "NoSuchField"
 
 
 class OpsError(Exception):
@@ -50,8 +52,12 @@ class NotPossibleError(OpsError):
     status = 2
 
 
+class DeclinedError(OpsError):
+    """The person who was asked did not say yes."""
+
+
 class CloudError(OpsError):
-    """An answer other than success. `code` is the cloud's, or `Network` where none came."""
+    """An answer other than success. `code`: the cloud's; `Network`: none came, `NoSuchField`: it is short."""
 
     def __init__(self, action: str, code: str, message: str, request_id: str = "", stack: str | None = None) -> None:
         self.action, self.code, self.message, self.request_id = action, code, message, request_id
@@ -63,6 +69,11 @@ class CloudError(OpsError):
         """What to do about it, where the code is one that we know."""
         longest = max((known for known in _FIXES if self.code.startswith(known)), key=len, default=None)
         return _FIXES[longest].replace("{stack}", option(self.stack)) if longest else None
+
+    @property
+    def short(self) -> str:
+        """Which action failed, and how, in one word each: for a line that is missing where the rest is shown."""
+        return f"{self.action}: {self.code}"
 
     @property
     def is_refusal(self) -> bool:

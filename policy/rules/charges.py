@@ -39,7 +39,11 @@ def _subscription_can_end(instance: Resource, _: Demands) -> Iterator[str]:
 
 def _within_limit(stack: Stack) -> Iterator[tuple[str | None, str]]:
     limit, cost = stack.demands.monthly_limit, stack.monthly_cost
-    if limit is None or cost is None:
+    if limit is None:
+        return
+    for part in stack.unpriced:
+        yield None, f"has a limit in policy/stacks.yaml, and a cost a month that is not known: {part}"
+    if cost is None:
         return
     if cost.currency != limit.currency:
         yield None, f"costs {cost}, the limit is in {limit.currency}; write it in {cost.currency} in policy/stacks.yaml"
@@ -70,7 +74,8 @@ RULES: Final = (
         id="within-monthly-limit",
         level=Level.MANDATORY,
         title="The stack costs no more a month than its limit",
-        why="Checked where a price is known and policy/stacks.yaml sets monthlyLimit.",
+        why="Checked where policy/stacks.yaml sets monthlyLimit and credentials are found; a price that is refused is "
+        "no price of nothing. Traffic, snapshots and KMS keys are in no sum.",
         beyond="no list has it",
         check=_within_limit,
     ),

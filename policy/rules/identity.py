@@ -5,16 +5,11 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from policy.model import UNKNOWN, Demands, Level, Resource, ResourceRule
+from policy.model import UNKNOWN, Demands, Level, Resource, ResourceRule, Stack, StackRule
 
 ROLE: Final = frozenset({"alicloud:ram/role:Role", "alicloud:resourcemanager/role:Role"})
-POLICY: Final = frozenset(
-    {
-        "alicloud:ram/policy:Policy",
-        "alicloud:resourcemanager/policy:Policy",
-        "alicloud:resourcemanager/policyVersion:PolicyVersion",
-    }
-)
+WHOLE_POLICY: Final = frozenset({"alicloud:ram/policy:Policy", "alicloud:resourcemanager/policy:Policy"})
+POLICY: Final = WHOLE_POLICY | {"alicloud:resourcemanager/policyVersion:PolicyVersion"}
 # The one resource of these that attaches to a role, a group or a user alike; `principalType` says to which.
 ANY_ATTACHMENT: Final = "alicloud:resourcemanager/policyAttachment:PolicyAttachment"
 ATTACHMENTS: Final = frozenset(
@@ -34,6 +29,8 @@ LONG_LIVED: Final = frozenset(
         ANY_ATTACHMENT,
     }
 )
+# Modules whose `roleName` is a RAM role; others have accounts and roles of their own. `ramRoleName` is one anywhere.
+ROLE_MODULES: Final = ("alicloud:ecs/", "alicloud:ess/", "alicloud:ram/")
 # The instance, and the timers that stop and start it.
 TRUSTED: Final = (["ecs.aliyuncs.com"], ["oos.aliyuncs.com"])
 UNSCOPED: Final = {"cms:PutCustomMetric"}  # the cloud knows no resources for these
@@ -97,6 +94,33 @@ def _trust(role: Resource, _: Demands) -> Iterator[str]:
             yield f"may be taken on by {json.dumps(principal)}; trust one service, {TRUSTED[0][0]} or {TRUSTED[1][0]}"
 
 
+def _own(stack: Stack) -> Iterator[tuple[str | None, str]]:
+    """Names are compared: an attachment holds nothing else of what it attaches."""
+    roles = {name for one in stack.resources if one.type in ROLE for name in _named(one, "roleName", "name")}
+    policies = {
+        name for one in stack.resources if one.type in WHOLE_POLICY for name in _named(one, "policyName", "name")
+    }
+    for resource in stack.resources:
+        if resource.type in ROLE:
+            continue
+        keys = ("ramRoleName", "roleName") if resource.type.startswith(ROLE_MODULES) else ("ramRoleName",)
+        for name in _named(resource, *keys):
+            if name not in roles:
+                yield resource.urn, f"takes the role {name}, which the stack does not declare; declare one of its own"
+        if resource.type in ATTACHMENTS and resource.inputs.get("policyType") == "Custom":
+            for name in _named(resource, "policyName"):
+                if name not in policies:
+                    yield (
+                        resource.urn,
+                        f"attaches the policy {name}, which the stack does not declare; declare one of its own",
+                    )
+
+
+def _named(resource: Resource, *keys: str) -> Iterator[str]:
+    """The values of these keys, as far as there are any and they are known."""
+    yield from (value for key in keys if (value := resource.inputs.get(key)) and value != UNKNOWN)
+
+
 def _long_lived(resource: Resource, _: Demands) -> Iterator[str]:
     if resource.type == ANY_ATTACHMENT:
         if resource.inputs.get("principalType") == "IMSUser":
@@ -134,6 +158,14 @@ RULES: Final = (
         beyond="no list has it",
         types=ROLE,
         check=_trust,
+    ),
+    StackRule(
+        id="own-roles-and-policies",
+        level=Level.MANDATORY,
+        title="A role that is taken on, and a policy that is attached, is one that the stack declares",
+        why="What one that exists already allows, no rule here has looked at: the instance's scope would be anybody's.",
+        beyond="no list looks at the scope of an instance's role",
+        check=_own,
     ),
     ResourceRule(
         id="no-long-lived-credentials",

@@ -7,6 +7,7 @@ from itertools import permutations
 from typing import Final
 
 from policy.model import Demands, Level, Resource, ResourceRule, Stack, StackRule
+from policy.rules.installs import FETCH, SHELL, START, unpinned
 from provisioning.contents import parts
 
 COMMAND: Final = "alicloud:ecs/command:Command"
@@ -15,19 +16,15 @@ CARRIERS: Final = frozenset({"alicloud:ecs/instance:Instance", COMMAND})
 DIGEST: Final = re.compile(r"\brelease ([0-9a-f]{8,64})\b")
 HALF: Final = re.compile(r"[0-9A-Za-z!#$%&()*+;<=>?@^_`{|}~-]{100,}")
 _IMAGE = r"[\w.-]+(?:[:/][\w.-]+)+"  # NAME:TAG, or a path; no digest
-# Where a command can stand: not in the middle of a sentence, as of a Modelfile.
-_COMMAND = r"(?:^[ \t-]*|[;&|({\[`\"']\s*|\b(?:do|else|exec|then|sudo(?:\s+-\S+)*)\s+)"
-_FETCH = r"(?:curl|wget)\b"
-_SHELL = r"(?:[\w/]*/)?(?:(?:ba|da|k|z)?sh|python3?)\b"
 FLOATING: Final = {
     re.compile(r"(?<![\w./-])[\w.-]+(?:/[\w.-]+)*:latest\b"): "a tag that moves",
-    re.compile(rf"\b{_FETCH}[^\n]*\|\s*(?:sudo\s+(?:-\S+\s+)*)?{_SHELL}"): "a script run as it comes",
-    re.compile(rf"(?:\b{_SHELL}|\bsource|(?:^|\s)\.)\s+<\(\s*{_FETCH}", re.MULTILINE): "a script run as it comes",
-    re.compile(rf"(?:\b{_SHELL}[^\n]*\s-\w*c|\beval)\s+[\"']?(?:\$\(|`)\s*{_FETCH}"): "a script run as it comes",
+    re.compile(rf"\b{FETCH}[^\n]*\|\s*(?:sudo\s+(?:-\S+\s+)*)?{SHELL}"): "a script run as it comes",
+    re.compile(rf"(?:\b{SHELL}|\bsource|(?:^|\s)\.)\s+<\(\s*{FETCH}", re.MULTILINE): "a script run as it comes",
+    re.compile(rf"(?:\b{SHELL}[^\n]*\s-\w*c|\beval)\s+[\"']?(?:\$\(|`)\s*{FETCH}"): "a script run as it comes",
     re.compile(r"/releases/latest/\S*"): "whatever is newest",
     # What a variable names is not known here; a digest anywhere in the command is the image's.
     re.compile(
-        rf"{_COMMAND}(?:docker|podman|nerdctl)\s+(?:(?:image|container)\s+)?(?:pull|run|create)\s"
+        rf"{START}(?:docker|podman|nerdctl)\s+(?:(?:image|container)\s+)?(?:pull|run|create)\s"
         r"(?![^\n]*(?:@sha256:|\$))[^\n]*",
         re.MULTILINE,
     ): "no digest",
@@ -83,10 +80,10 @@ def _release(stack: Stack) -> Iterator[tuple[str | None, str]]:
 
 def _floating(path: str, text: str) -> Iterator[str]:
     lines = re.sub(r"\\\n\s*", " ", text)  # a command may go on in the next line
-    for pattern, what in FLOATING.items():
-        if found := pattern.search(lines):
-            shown = " ".join(found[0].split()).lstrip("-;&|({[`\"'")[:60].strip()
-            yield f"has `{shown}` in {path or 'its content'} ({what}); name a version and its digest"
+    matches = [(found[0], what) for pattern, what in FLOATING.items() if (found := pattern.search(lines))]
+    for command, what in (*matches, *unpinned(lines)):
+        shown = " ".join(command.split()).lstrip("-;&|({[`\"'")[:60].strip()
+        yield f"has `{shown}` in {path or 'its content'} ({what}); name a version and its digest"
 
 
 def _secrets(path: str, text: str) -> Iterator[str]:
@@ -101,7 +98,8 @@ RULES: Final = (
         level=Level.MANDATORY,
         title="What is installed has a version and a digest",
         why="Two machines made from one stack file must be the same, and a mirror must not be able to change them.",
-        beyond="no list looks into user-data or commands",
+        beyond="no list looks into user-data or commands. Recognised, as lines of a shell: images without a digest, "
+        "`:latest`, scripts fetched and run unchecked, pip and npm without a version, git clone without a commit",
         types=CARRIERS,
         check=_pinned,
     ),

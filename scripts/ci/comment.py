@@ -15,7 +15,12 @@ from scripts.ci.forge import Forge, ForgeError, from_environment
 
 MARKER = "<!-- open-webui preview -->"
 LONGEST = 60_000  # GitHub takes 65,536 characters
-SAID = {0: "", 1: ": **stopped by a policy, or not comparable**", 2: ": **refused**"}
+SAID = {
+    0: "",
+    1: ": **stopped by a policy, or not comparable**",
+    2: ": **refused**",
+    3: ": **its stack file is removed**",
+}
 
 
 class ReportError(Exception):

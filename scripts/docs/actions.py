@@ -320,7 +320,8 @@ PREVIEWER: Final = (
     ),
     Extra(
         what="the price, for the limit in policy/stacks.yaml",
-        actions="ecs:DescribePrice ecs:DescribeSpotPriceHistory bss:DescribePrice",
+        actions="ecs:DescribePrice ecs:DescribeSpotPriceHistory bss:DescribePrice bss:GetPayAsYouGoPrice "
+        "bssapi:GetPayAsYouGoPrice",
         source="ops/price.py, ops/quote.py; scripts/ci/pulumi.sh",
     ),
 )
@@ -371,7 +372,7 @@ OPERATOR: Final = (
         source="docs/runbooks/alarms.md",
     ),
     Extra(
-        what="mirror: put into a bucket what the box downloads",
+        what="mirror: put into a bucket, whose name begins as here, what the box downloads",
         actions="oss:GetBucketInfo oss:GetObject oss:PutObject oss:PutObjectAcl oss:AbortMultipartUpload",
         names=("acs:oss:*:*:{project}-*",),
         source="ops/mirror.py",
@@ -393,5 +394,4 @@ NEVER: Final = {
         "the group has rules for what comes in only"
     ),
     "ecs:ModifyDiskChargeType": "disks stay pay-as-you-go; a policy refuses a subscribed one",
-    "bssapi:GetPayAsYouGoPrice": "for the provider's list of types by price, which the program does not ask for",
 }

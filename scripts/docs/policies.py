@@ -32,7 +32,8 @@ TAIL = """\
 ## Exceptions
 
 `policy/stacks.yaml` holds, per stack, what may be broken: a rule, the resource (or all), a reason, and a last day. An
-exception past its day fails by itself (`exceptions-current`). The same file can require tags and set a monthly limit:
+exception past its day fails by itself (`exceptions-current`), and a name without a stack file is refused. The same file
+can require tags and set a monthly limit:
 
 ```yaml
 stacks:

@@ -14,7 +14,7 @@ from tests.openapi.hub import DOCKER, MANIFEST, Hub, digest
 from tests.openapi.operator import Operator
 from tests.openapi.oss import Oss
 
-BUCKET = "mirror-of-dev"
+BUCKET = "open-webui-mirror"  # as in the documents: the operator's policy reaches buckets named so
 HOST = f"{BUCKET}.oss-ap-southeast-1-internal.aliyuncs.com"
 LAYER, WEIGHTS = b"layer" * 50_000, b"weights" * 30_000  # more than one part of 100 KiB
 

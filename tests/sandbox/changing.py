@@ -15,7 +15,7 @@ import httpx
 import yaml
 
 from rehearsal.box import Box
-from sandbox.engine import Engine, Outcome
+from sandbox.engine import Engine, EngineError, Outcome
 from sandbox.session import NAMESPACE, Session, directory
 
 ADMIN_PASSWORD = f"{NAMESPACE}:adminPassword"
@@ -89,7 +89,11 @@ class Changing:
         engine = self.configured(**sections)
         self.box.mark()
         with self.probed() as cut:
-            outcome = engine.up()
+            try:
+                outcome = engine.up()
+            except EngineError as error:
+                error.add_note(self.release_log())
+                raise
         self.engine, self.outputs = engine, self._checked(outcome)
         self.box.outputs = self.outputs
         return cut

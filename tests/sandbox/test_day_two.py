@@ -231,6 +231,34 @@ def test_a_new_version_keeps_everything_and_a_second_release_beside_it_is_refuse
     assert kept.split()[-2:] == ["2", "2"], kept
 
 
+SCHEMA = "does not know its schema"
+OTHER_SYSTEM = "m-t4n4sanotherimage001"  # a custom image: the machine itself is always the same here
+
+
+def test_the_version_before_is_not_started_on_the_database_of_the_new_one(stack, keepsake):
+    before = stack.seen()
+    older = stack.session.engine.config["open-webui:openWebui"]["image"]
+    reason = refused(stack, "back to the version before", openWebui={"image": older})
+    assert SCHEMA in reason
+    assert f"Release {before.release} serves again" in reason
+    assert stack.seen().image == before.image
+    keepsake.check(stack.box)
+
+
+def test_a_new_system_disk_waits_for_the_release_instead_of_starting_the_version_it_was_born_with(
+    stack, keepsake, following
+):
+    before, began = stack.seen(), time.monotonic()
+    cut = stack.up(instance={"image": {"id": OTHER_SYSTEM}})
+    TIMES.keep("another image of the system", cut, began)
+    after = stack.seen()
+    assert after.boot != before.boot
+    assert (after.image, after.release) == (following.digest, before.release)
+    assert SCHEMA in stack.box.run("journalctl -u owbox-open-webui --no-pager -o cat")
+    keepsake.check(stack.box)
+    assert stack.box.answers() < 30
+
+
 def test_another_kind_of_certificate_restarts_caddy_alone(stack, keepsake, tmp_path):
     before, began = stack.seen(), time.monotonic()
     public = {"allowedNetworks": ["198.51.100.0/24"], "tls": {"mode": "ip", "email": "ops@example.com"}}

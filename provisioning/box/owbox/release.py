@@ -120,6 +120,7 @@ def change(old: Box, new: Box) -> Any:
     """Fetch everything first, then switch; go back where the new release does not become ready in time."""
     limit, began = new.spec["limits"]["ready_s"], time.monotonic()
     with within(f"fetching what {new.digest} needs", limit):
+        take_over()
         packages.packages(new)
         download.install(new, "ollama", new.spec["ollama"]["archive"])
         download.install(new, "caddy", new.spec["caddy"])
@@ -149,10 +150,21 @@ def change(old: Box, new: Box) -> Any:
     return result
 
 
+def busy(*names: str) -> list[str]:
+    return units.service(*(name for name, unit in units.states(*names).items() if unit.get("Job")))
+
+
+def take_over() -> None:
+    """A boot may be under way. What works on the machine itself comes to its end, all else is the new release's."""
+    if waited := busy("packages", "disk"):
+        succeeds("systemctl", "start", *waited)
+    cut_short()
+
+
 def cut_short() -> None:
     """Stop what still runs for a release that is given up. What it has fetched stays: the next one goes on there."""
-    if running := [name for name, unit in units.states(*units.STEPS, "ready").items() if unit.get("Job")]:
-        run("systemctl", "stop", *units.service(*running), timeout=120)
+    if running := busy(*units.STEPS, "ready"):
+        run("systemctl", "stop", *running, timeout=120)
 
 
 def go_back(old: Box, backup: Path | None) -> None:

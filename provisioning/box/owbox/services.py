@@ -322,6 +322,11 @@ def image(box: Box) -> None:
         name = f"{wanted['registry']}/{wanted['repository']}"
         say(f"pulling {name}@{wanted['digest']}")
         retry("docker pull", lambda: docker.pull(name, wanted["digest"]))
+    retry("docker network", attach)
+
+
+def attach() -> None:
+    """Docker's network on our bridge."""
     if not succeeds("docker", "network", "inspect", "owbox"):
         bridge = ["-o", "com.docker.network.bridge.name=owbox0", "--subnet", base.SUBNET, "--gateway", ADDRESS]
         run("docker", "network", "create", *bridge, "owbox")
