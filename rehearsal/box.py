@@ -5,6 +5,7 @@ import shlex
 import subprocess
 import time
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,6 @@ from rehearsal.scenario import UnmetError, expect
 from rehearsal.service import Service, eventually
 from sandbox import disks
 from sandbox.hardware import HardwareError
-from sandbox.machine import cgroups
 from sandbox.services.faults import Fault
 from sandbox.session import Session, directory
 from sandbox.state import Store
@@ -32,7 +32,7 @@ class Box:
         self.store = Store(directory(session.name))
         self.first_boot: dict[str, Any] = {}  # the gate's word of the very first boot, which fetched everything
         self._token = ""
-        self._requests = 0
+        self._requests = self._faults = 0
         self.mark()
 
     # Acting
@@ -53,7 +53,8 @@ class Box:
         units = " ".join(f"owbox-{name}" for name in names)
         journal = "journalctl --no-pager -o cat -n 40 --cursor-file=/run/rehearsal-cursor"
         self.run(f"{journal} >/dev/null", 30)
-        script = f"systemctl restart {units}; code=$?; {journal} {_each('-u', names)}; exit $code"
+        again = f"systemctl reset-failed {units}; systemctl restart {units}"  # also the sixth time in ten seconds
+        script = f"{again}; code=$?; {journal} {_each('-u', names)}; exit $code"
         return self.attempt(script, timeout_s)
 
     def start(self) -> None:
@@ -70,27 +71,21 @@ class Box:
         self.region.set_faults(faults)
 
     def mark(self) -> None:
-        """Forget the requests to the outside world so far."""
-        self._requests = len(self._front())
+        """Forget the requests to the outside world so far, and the faults that happened to them."""
+        self._requests, self._faults = len(self._front()), len(self._happened())
 
     def requests(self, host: str, path: str = "") -> list[dict[str, Any]]:
-        """The machine's requests to a host since the last mark, those whose path holds `path`."""
-        return [entry for entry in self.recent() if entry["host"] == host and path in entry["path"]]
+        """The machine's requests to a host (a pattern) since the last mark, those whose path holds `path`."""
+        return [entry for entry in self.recent() if fnmatchcase(entry["host"], host) and path in entry["path"]]
 
     def recent(self) -> list[dict[str, Any]]:
         """All requests to the outside world since the last mark."""
         return self._front()[self._requests :]
 
-    def runs(self, unit: str) -> bool:
-        """Whether a process of the unit runs at this moment, seen from outside: no command is fast enough."""
-        for group in cgroups(self.session.name):
-            for procs in group.glob(f"{self.instance_id}/**/{unit}.service/cgroup.procs"):
-                try:
-                    if procs.read_text().strip():
-                        return True
-                except OSError:  # it ended meanwhile
-                    continue
-        return False
+    def met(self, host: str = "*", path: str = "*") -> list[dict[str, Any]]:
+        """The faults that have happened since the last mark, to hosts and paths of these patterns."""
+        found = self._happened()[self._faults :]
+        return [entry for entry in found if fnmatchcase(entry["host"], host) and fnmatchcase(entry["path"], path)]
 
     # Asking
 
@@ -187,8 +182,16 @@ class Box:
             return f"no journal: {error}"
 
     def _front(self) -> list[dict[str, Any]]:
-        log = self.region.log_directory / "front.jsonl"
-        return [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+        return _lines(self.region.log_directory / "front.jsonl")
+
+    def _happened(self) -> list[dict[str, Any]]:
+        return _lines(self.store.faults.with_suffix(".jsonl"))
+
+
+def _lines(log: Path) -> list[dict[str, Any]]:
+    """A log of one JSON object a line; the last line may be half-written."""
+    text = log.read_text() if log.exists() else ""
+    return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
 
 
 def _each(option: str, names: tuple[str, ...]) -> str:

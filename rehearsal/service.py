@@ -2,18 +2,20 @@
 
 import json
 import ssl
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import httpx
 
-from rehearsal.scenario import expect
+from rehearsal.scenario import UnmetError, expect
 
 T = TypeVar("T")
+BACK_S = 120  # until a service that is away counts as gone
 
 
 def eventually(what: str, seconds: float, attempt: Callable[[], T | None]) -> T:
@@ -59,12 +61,57 @@ class Service:
 
     def stream(self, model: str, text: str, **more: Any) -> Iterator[str]:
         """The words of a streamed answer, as they come."""
+        for event in self.events(model, text, **more):
+            delta = event["choices"][0].get("delta", {})
+            yield delta.get("content") or delta.get("reasoning_content") or ""
+
+    def events(self, model: str, text: str, **more: Any) -> Iterator[dict[str, Any]]:
+        """The events of a streamed answer that are part of it. `UnmetError` where one tells an error."""
         body = {"model": model, "messages": [{"role": "user", "content": text}], "stream": True, **more}
         with self.client() as client, client.stream("POST", "/api/chat/completions", json=body) as answer:
-            expect(answer.status_code == HTTPStatus.OK, f"chat: {answer.status_code} {answer.read()[:300]!r}")
+            if answer.status_code != HTTPStatus.OK:
+                raise UnmetError(f"chat: {answer.status_code} {answer.read()[:300]!r}")
             for line in answer.iter_lines():
                 if line.startswith("data: {"):
                     event = json.loads(line[6:])
                     expect("error" not in event, f"chat: {event}")
-                    delta = event["choices"][0].get("delta", {}) if event.get("choices") else {}
-                    yield delta.get("content") or delta.get("reasoning_content") or ""
+                    if event.get("choices"):
+                        yield event
+
+
+class Chatter:
+    """Somebody who chats all the time, in a thread; `away_s` is the longest time without an answer, in seconds.
+
+    A time in which every chat was answered counts as none.
+    """
+
+    def __init__(self, service: Service, model: str) -> None:
+        self._service, self._model = service, model
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._chat, daemon=True)
+        self.answered = 0
+        self.away_s = 0.0
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _chat(self) -> None:
+        last, broken = time.monotonic(), False
+        while not self._over.is_set() or (broken and time.monotonic() < last + BACK_S):
+            try:
+                self._service.chat(self._model, "Say hello.", max_tokens=8)
+            except (httpx.HTTPError, UnmetError, ValueError):
+                broken = True
+                time.sleep(0.2)
+                continue
+            if broken:
+                self.away_s = max(self.away_s, round(time.monotonic() - last, 1))
+            self.answered += 1
+            last, broken = time.monotonic(), False
+        if broken:
+            self.away_s = float("inf")

@@ -1,22 +1,21 @@
 """The stages: one machine, brought up once by the real engine and kept; scenarios go back to what was kept."""
 
 import fcntl
-import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TextIO
 
 from rehearsal.box import Box
+from rehearsal.changes import Change, files_of, put, put_at_first_boot, put_in_user_data
+from rehearsal.hardware import blank_disk, images_kept, new_system_disk
+from rehearsal.picture import picture
 from rehearsal.scenario import Stage, UnmetError
 from rehearsal.stack import Stack, opened_stack
 from sandbox import engine, host, parts, session
-from sandbox.disks import GIB
 from sandbox.engine import EngineError
-from sandbox.hardware import MachineSpec
 from sandbox.lifecycle import STATE
 
 NAME = "rehearse"
@@ -25,32 +24,15 @@ BESIDE = ("engine", "cloud")  # the stack's state and the region's, which belong
 Say = Callable[[str], None]
 
 
-@dataclass(frozen=True)
-class Mutation:
-    """A deliberate fault of the box: in files of the release, one text becomes another. `then`: what puts it in force
-    on a running box (a shell command).
-    """
-
-    edits: tuple[tuple[str, str, str], ...]  # file, old, new
-    then: str = "true"
-
-    def script(self, release: str) -> str:
-        """Python that changes the release in place, and fails where there is nothing to change."""
-        return (
-            f"import pathlib; root = pathlib.Path({release!r})\n"
-            f"for file, old, new in {self.edits!r}:\n"
-            "    path = root / file; text = path.read_text(); assert old in text, 'nothing to break: ' + old\n"
-            "    path.write_text(text.replace(old, new))\n"
-        )
-
-
 class Stages:
     """What scenarios play on. Nothing is built before a scenario asks for it."""
 
     def __init__(self, say: Say, name: str = NAME) -> None:
         self.name, self.say = name, say
-        self.mutation: Mutation | None = None
+        self.mutation: Change | None = None  # what is broken in the box that scenarios get, and in bundle.BOX
         self.box: Box | None = None
+        self.pictures = True  # of pages; where they are not looked at, they take seconds
+        self.picture = b""  # the page after the first boot, PNG
         self._clean = False
         self._lock: TextIO | None = None  # held until the process ends
         self._opened: session.Session | None = None
@@ -72,6 +54,8 @@ class Stages:
             box.start()
             box.wait_until_ready()
             self._break(box)
+        if stage is Stage.BOX:
+            box.run("systemctl reset-failed 'owbox-*' docker")  # what earlier scenarios have restarted does not count
         box.mark()
         self._clean = stage is Stage.BOX
         yield box
@@ -120,6 +104,7 @@ class Stages:
                 raise RuntimeError("pulumi up made no machine")
             self.box = Box(current, current.instance_id, outputs)
             self.box.first_boot = self.box.said()
+            self.picture = picture(self.box.address) if self.pictures else b""
             current.region.stop_machine(current.instance_id)
             self._keep(READY)
             self._make_first_boot(self.box)
@@ -141,9 +126,7 @@ class Stages:
             shutil.copytree(kept, session.directory(self.name) / part, symlinks=True)
         shutil.rmtree(box.region.inject, ignore_errors=True)
         if label == FIRST_BOOT and self.mutation is not None:
-            _break_user_data(box, self.mutation)
-            with images_kept(box):
-                new_system_disk(box)
+            put_at_first_boot(box, files_of(self.mutation.edits))
 
     def _make_first_boot(self, box: Box) -> None:
         """A new system disk and a blank data disk; Docker's store keeps the image, as pulling it is not the subject."""
@@ -156,12 +139,9 @@ class Stages:
 
     def _break(self, box: Box) -> None:
         if self.mutation is not None:
-            box.run(
-                f"set -e\npython3 - <<'EOF'\n{self.mutation.script('/opt/open-webui-box/current')}\nEOF\n"
-                "cp /opt/open-webui-box/current/systemd/* /etc/systemd/system/; systemctl daemon-reload\n"
-                f"{self.mutation.then}"
-            )
-            _break_user_data(box, self.mutation)  # of the machine that a scenario puts in this one's place
+            files = files_of(self.mutation.edits)
+            put(box, files, self.mutation.then)
+            put_in_user_data(box, files)  # of the machine that a scenario puts in this one's place
 
 
 def _session(name: str, made: parts.Parts, cli: Path) -> Iterator[session.Session]:
@@ -178,44 +158,3 @@ def _up(current: session.Session) -> dict[str, str]:
         log = current.region.logs(current.instance_id) if current.instance_id else ""
         told = f"{ready.get('unit')}: {ready.get('reason')}\n{log}" if ready else log
         raise UnmetError(f"no base: {error}\n{told}") from error
-
-
-def new_system_disk(box: Box) -> None:
-    """What the cloud gives a replaced instance: a system disk made of the image, the user-data it was asked with."""
-    known = box.store.read_machine(box.instance_id)
-    if known is None:
-        raise RuntimeError(f"{box.instance_id} is unknown")
-    fields = known.model_dump(include={"hostname", "region_id", "zone_id", "instance_type", "image_id", "private_ip"})
-    user_data = box.store.user_data(box.instance_id).read_bytes()
-    box.region.replace_system_disk(MachineSpec(instance_id=box.instance_id, user_data=user_data, **fields))
-
-
-@contextmanager
-def images_kept(box: Box) -> Iterator[None]:
-    """What Docker has pulled outlives a new system disk: pulling the image again is the subject of few scenarios."""
-    docker = box.store.machine(box.instance_id) / "docker"
-    aside = docker.with_name("images")
-    docker.rename(aside)
-    yield
-    shutil.rmtree(docker)
-    aside.rename(docker)
-
-
-def blank_disk(box: Box) -> None:
-    """The data disk, as new."""
-    box.release_connection()
-    box.disk_image.unlink()
-    with box.disk_image.open("xb") as file:
-        file.truncate(box.size_gib * GIB)
-
-
-def _break_user_data(box: Box, mutation: Mutation) -> None:
-    """The first boot unpacks the release, breaks it, and goes on."""
-    path = box.store.user_data(box.instance_id)
-    text = path.read_text()
-    release = f"/opt/open-webui-box/releases/{box.outputs['release']}"
-    line = f"- [{release}/open-webui-box, install]"
-    if line not in text:
-        raise RuntimeError(f"the user-data has no line {line}")
-    script = json.dumps(mutation.script(release))  # a JSON string is one of YAML's
-    path.write_text(text.replace(line, f"- [python3, -c, {script}]\n{line}"))

@@ -1,10 +1,14 @@
 #!/usr/bin/python3
-"""Ollama, but for what it says of GPU memory: /etc/rehearsal-vram holds the share of a model that is on the GPU."""
+"""Ollama, but for two things: what it says of GPU memory, and how fast its models speak.
+
+/etc/rehearsal-vram holds the share of a model that is on the GPU, /etc/rehearsal-pace the seconds between two words.
+"""
 
 import json
 import os
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,7 +19,7 @@ BEHIND = 11435
 
 
 class Front(BaseHTTPRequestHandler):
-    """Passes everything on, and what comes back as it comes."""
+    """Passes everything on, and what comes back as it comes, a line at a time where it is to be slow."""
 
     protocol_version = "HTTP/1.0"
 
@@ -36,17 +40,24 @@ class Front(BaseHTTPRequestHandler):
             if self.path == "/api/ps":
                 self.wfile.write(with_share(answer.read()))
                 return
-            while chunk := answer.read1(65536):
+            pace = float(value("pace", "0")) if self.path == "/api/chat" else 0.0
+            while chunk := answer.readline() if pace else answer.read1(65536):
                 self.wfile.write(chunk)
                 self.wfile.flush()
+                time.sleep(pace)
 
     do_GET = do_POST = do_DELETE = do_HEAD = forward  # noqa: N815  (the server's own names)
 
 
+def value(name: str, default: str) -> str:
+    path = Path(f"/etc/rehearsal-{name}")
+    return path.read_text() if path.exists() else default
+
+
 def with_share(text: bytes) -> bytes:
-    share, found = float(Path("/etc/rehearsal-vram").read_text()), json.loads(text)
+    found, share = json.loads(text), value("vram", "")
     for model in found["models"]:
-        model["size_vram"] = int(model["size"] * share)
+        model["size_vram"] = int(model["size"] * float(share)) if share else model["size_vram"]
     return json.dumps(found).encode()
 
 

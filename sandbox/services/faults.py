@@ -1,15 +1,19 @@
 """Faults on demand: what a test or a rehearsal wants to go wrong, per host and path, in a JSON file.
 
 The file holds an array of `Fault` objects and is read again whenever it changes. The first fault that matches a
-request and is not used up is applied.
+request and is not used up is its own; it counts, and is logged beside the file (`faults.jsonl`), when it happens: a
+body that ends before the place of a cut has not been cut.
 """
 
 import asyncio
 import json
+import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatchcase
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -30,8 +34,10 @@ class Kind(StrEnum):
 class Fault(BaseModel):
     """One fault. `host` and `path` are shell patterns; `method` absent means any.
 
-    `status`: the answer's status (kind status). `after_bytes`: how much of the body arrives before the cut.
-    `delay_s`: seconds before the answer (kind delay). `times`: how many requests it hits; absent means for ever.
+    `status`: the answer's status (kind status). `after_bytes`: where a body is cut or waits (kinds cut and delay),
+    from the first byte of the whole file, also where only a range of it is asked for; 0 of a delay is before the
+    answer. `min_bytes`: smaller bodies are let through (kinds cut and corrupt). `delay_s`: seconds (kind delay).
+    `times`: how often it happens; absent means for ever.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -42,6 +48,7 @@ class Fault(BaseModel):
     kind: Kind
     status: int | None = Field(default=None, ge=100, le=599)
     after_bytes: int = Field(default=0, ge=0)
+    min_bytes: int = Field(default=0, ge=0)
     delay_s: float = Field(default=0.0, ge=0)
     times: int | None = Field(default=None, ge=1)
 
@@ -63,24 +70,49 @@ class Fault(BaseModel):
 FAULTS = TypeAdapter(tuple[Fault, ...])
 
 
+@dataclass
+class Strike:
+    """A fault that is meant for a request. `happened` is False until it does harm."""
+
+    fault: Fault
+    take: Callable[[], bool]
+    happened: bool = False
+
+    def happens(self) -> bool:
+        """Whether the fault has a turn left. If so, this is it."""
+        self.happened = self.happened or self.take()
+        return self.happened
+
+
 class FaultPlan:
-    """The faults in `path`, and how often each has struck since the file changed."""
+    """The faults in `path`, and how often each has happened since the file changed."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._log = path.with_suffix(".jsonl")
         self._read: tuple[int, int] | None = None
         self._faults: tuple[Fault, ...] = ()
-        self._struck: Counter[int] = Counter()
+        self._happened: Counter[Fault] = Counter()
 
-    def strike(self, method: str, host: str, path: str) -> Fault | None:
-        """The fault for this request; it counts as used."""
+    def strike(self, method: str, host: str, path: str) -> Strike | None:
+        """The fault for this request."""
         self._refresh()
-        for number, fault in enumerate(self._faults):
-            left = fault.times is None or self._struck[number] < fault.times
-            if left and fault.matches(method, host, path):
-                self._struck[number] += 1
-                return fault
+        for fault in self._faults:
+            if self._left(fault) and fault.matches(method, host, path):
+                return Strike(fault, partial(self._take, fault, method, host, path))
         return None
+
+    def _left(self, fault: Fault) -> bool:
+        return fault.times is None or self._happened[fault] < fault.times
+
+    def _take(self, fault: Fault, method: str, host: str, path: str) -> bool:
+        if fault not in self._faults or not self._left(fault):  # another request had the last turn meanwhile
+            return False
+        self._happened[fault] += 1
+        entry = {"time": time.time(), "method": method, "host": host, "path": path, "kind": fault.kind}
+        with self._log.open("a") as log:
+            log.write(json.dumps(entry) + "\n")
+        return True
 
     def _refresh(self) -> None:
         try:
@@ -92,18 +124,18 @@ class FaultPlan:
             content = self._path.read_bytes() if version != self._read else b""
         if version != self._read:
             self._faults = FAULTS.validate_python(json.loads(content))
-            self._struck.clear()
+            self._happened.clear()
             self._read = version
 
 
-async def strike_before_answer(fault: Fault | None, request: web.Request) -> int | None:
+async def strike_before_answer(strike: Strike | None, request: web.Request) -> int | None:
     """Let a fault delay the answer or keep it back for ever; the status that it puts in the answer's place, if any."""
-    match fault:
-        case Fault(kind=Kind.STATUS, status=int(status)):
+    match strike:
+        case Strike(fault=Fault(kind=Kind.STATUS, status=int(status))) if strike.happens():
             return status
-        case Fault(kind=Kind.HANG):
+        case Strike(fault=Fault(kind=Kind.HANG)) if strike.happens():
             await _wait_for_client_to_leave(request)
-        case Fault(kind=Kind.DELAY, delay_s=delay_s):
+        case Strike(fault=Fault(kind=Kind.DELAY, after_bytes=0, delay_s=delay_s)) if strike.happens():
             await asyncio.sleep(delay_s)
     return None
 
@@ -115,16 +147,41 @@ async def _wait_for_client_to_leave(request: web.Request) -> None:
     raise ConnectionResetError("hung up")
 
 
-async def spoil(fault: Fault | None, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The body as the fault leaves it. Ends with `ConnectionResetError` where the connection is to be cut."""
-    passed = 0
+async def spoil(
+    strike: Strike | None, chunks: AsyncIterator[bytes], start: int = 0, size: int | None = None
+) -> AsyncIterator[bytes]:
+    """The body as the fault leaves it. Ends with `ConnectionResetError` where the connection is to be cut.
+
+    `start`: where in the whole file the body begins; `size`: its length in bytes, None where it is not known.
+    """
+    at = start
     async for chunk in chunks:
-        match fault:
-            case Fault(kind=Kind.CUT, after_bytes=limit) if passed + len(chunk) > limit:
-                yield chunk[: limit - passed]
-                raise ConnectionResetError("cut on demand")
-            case Fault(kind=Kind.CORRUPT) if passed == 0 and chunk:
-                yield bytes([chunk[0] ^ 0xFF]) + chunk[1:]
+        match strike:
+            case Strike(fault=Fault(kind=kind, after_bytes=place, min_bytes=least) as fault, happened=False) if (
+                _here(kind, at, len(chunk), place) and (size is None or size >= least) and strike.happens()
+            ):
+                async for piece in _spoilt(fault, chunk, max(0, place - at)):
+                    yield piece
             case _:
                 yield chunk
-        passed += len(chunk)
+        at += len(chunk)
+
+
+def _here(kind: Kind, at: int, length: int, place: int) -> bool:
+    """Whether the fault lies in the `length` bytes from `at` on. Nothing comes through beyond the place of a cut."""
+    if kind is Kind.CUT:
+        return at + length > place
+    return length > 0 and (kind is Kind.CORRUPT or (kind is Kind.DELAY and place > 0 and at <= place < at + length))
+
+
+async def _spoilt(fault: Fault, chunk: bytes, place: int) -> AsyncIterator[bytes]:
+    """The chunk in which the fault lies, `place` bytes from its beginning."""
+    if fault.kind is Kind.CORRUPT:
+        yield bytes([chunk[0] ^ 0xFF]) + chunk[1:]
+        return
+    if place:
+        yield chunk[:place]
+    if fault.kind is Kind.CUT:
+        raise ConnectionResetError("cut on demand")
+    await asyncio.sleep(fault.delay_s)
+    yield chunk[place:]

@@ -1,16 +1,18 @@
 """The front: every host name of the internet that a box may ask for ends here, over TLS or in clear.
 
-Each request is looked up by its host, spoiled by the fault that is asked for, and logged as one JSON object a line.
+Each request is looked up by its host, spoiled by the fault that is asked for, and logged as one JSON object a line;
+`fault` there is what went wrong, null where nothing did.
 """
 
 import json
+import re
 import time
 from http import HTTPStatus
 from pathlib import Path
 
 from aiohttp import ClientError, web
 
-from sandbox.services.faults import Fault, FaultPlan, spoil, strike_before_answer
+from sandbox.services.faults import FaultPlan, Strike, spoil, strike_before_answer
 from sandbox.services.origins import BACKENDS, MIRRORS, Origins
 from sandbox.services.reply import Reply, redirect, text
 
@@ -35,17 +37,17 @@ class Front:
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         began = time.monotonic()
         host = request.host.partition(":")[0].lower()
-        fault = self._faults.strike(request.method, host, request.path)
+        strike = self._faults.strike(request.method, host, request.path)
         sent = 0
         status = 0
         try:
-            reply = await self._answer(request, host, fault)
+            reply = await self._answer(request, host, strike)
             status = reply.status
             response = web.StreamResponse(status=reply.status, headers=reply.headers)
             response.content_length = reply.size
             await response.prepare(request)
             if request.method != "HEAD":
-                async for chunk in spoil(fault, reply.chunks()):
+                async for chunk in spoil(strike, reply.chunks(), _start(reply), reply.size):
                     await response.write(chunk)
                     sent += len(chunk)
             await response.write_eof()
@@ -54,11 +56,11 @@ class Front:
                 request.transport.abort()
             raise
         finally:
-            self._write_log(request, host, status, sent, began, fault)
+            self._write_log(request, host, status, sent, began, strike)
         return response
 
-    async def _answer(self, request: web.Request, host: str, fault: Fault | None) -> Reply:
-        status = await strike_before_answer(fault, request)
+    async def _answer(self, request: web.Request, host: str, strike: Strike | None) -> Reply:
+        status = await strike_before_answer(strike, request)
         if status is not None:
             return text(status, "a fault on demand\n")
         origin = self._origins.find(host)
@@ -72,7 +74,7 @@ class Front:
             return text(HTTPStatus.BAD_GATEWAY, f"{host}: {error}\n")
 
     def _write_log(
-        self, request: web.Request, host: str, status: int, sent: int, began: float, fault: Fault | None
+        self, request: web.Request, host: str, status: int, sent: int, began: float, strike: Strike | None
     ) -> None:
         entry = {
             "time": time.time(),
@@ -83,7 +85,13 @@ class Front:
             "status": status,
             "bytes": sent,
             "seconds": round(time.monotonic() - began, 3),
-            "fault": fault.kind if fault else None,
+            "fault": strike.fault.kind if strike and strike.happened else None,
         }
         with self._log.open("a") as log:
             log.write(json.dumps(entry) + "\n")
+
+
+def _start(reply: Reply) -> int:
+    """Where in the whole file an answer begins (RFC 9110, 14.4: `bytes 1000-1999/5000`)."""
+    found = re.match(r"bytes (\d+)-", reply.headers.get("Content-Range", ""))
+    return int(found[1]) if found else 0
