@@ -225,14 +225,14 @@ def test_a_database_of_an_older_version_is_started_on_and_may_take_its_time(tmp_
     monkeypatch.setattr(services, "wait_for", lambda _, seconds, __: waited.append(seconds))
     for revision in ("aaa111", "bbb222", "bbb222"):
         migrated(box, revision)
-        services.readable(box)
+        services.meet(box)
         services.wait(box, "open-webui")
     assert waited == [2700, 2700, services.START_S]
     assert len(migrations) == 2  # what is known is not asked for at each start
 
 
 def test_a_machine_without_a_database_asks_nothing(tmp_path, migrations):
-    services.readable(boxes.release(tmp_path))
+    services.meet(boxes.release(tmp_path))
     assert migrations == []
 
 
@@ -242,7 +242,7 @@ def test_an_image_that_keeps_its_migrations_elsewhere_is_started(tmp_path, migra
             path.unlink()
     box = boxes.release(tmp_path)
     migrated(box, "ccc333")
-    services.readable(box)
+    services.meet(box)
 
 
 def test_the_gate_is_told_why_open_webui_is_not_started(tmp_path, migrations, monkeypatch):

@@ -79,7 +79,7 @@ def machine(tmp_path, monkeypatch):
     monkeypatch.setattr(units, "again", found.again)
     monkeypatch.setattr(units, "states", lambda *names: {name: found.jobs.get(name, {}) for name in names})
     monkeypatch.setattr(services, "outdated", lambda _, name: name in found.changed)
-    for module, name in ((packages, "packages"), (download, "install"), (services, "image")):
+    for module, name in ((packages, "packages"), (download, "install"), (services, "image"), (services, "readable")):
         monkeypatch.setattr(module, name, lambda *_: None)
     monkeypatch.setattr(services, "local_image", lambda box: f"id-of-{box.spec['open_webui']['image']['digest'][-4:]}")
     monkeypatch.setattr(models, "prune", lambda _: found.ran.append("prune"))
@@ -156,6 +156,19 @@ def test_a_release_that_cannot_be_fetched_has_changed_nothing(tmp_path, old, mac
 
     monkeypatch.setattr(services, "image", unknown)
     with pytest.raises(StepError, match="does not know"):
+        release.release(boxes.release(tmp_path, boxes.spec(open_webui__image=NEW_IMAGE)))
+    assert machine.current.release == old.release
+    assert machine.ran == []
+
+
+def test_a_version_that_does_not_know_the_databases_schema_is_refused_while_the_other_serves(
+    tmp_path, old, machine, monkeypatch
+):
+    def newer(_: Box) -> None:
+        raise StepError("the database is of a newer Open WebUI", "owbox-open-webui")
+
+    monkeypatch.setattr(services, "readable", newer)
+    with pytest.raises(StepError, match="newer"):
         release.release(boxes.release(tmp_path, boxes.spec(open_webui__image=NEW_IMAGE)))
     assert machine.current.release == old.release
     assert machine.ran == []

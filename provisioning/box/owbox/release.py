@@ -125,6 +125,7 @@ def change(old: Box, new: Box) -> Any:
         download.install(new, "ollama", new.spec["ollama"]["archive"])
         download.install(new, "caddy", new.spec["caddy"])
         services.image(new)
+        services.readable(new)
     digests = [box.spec["open_webui"]["image"]["digest"] for box in (old, new)]
     backup = new.data / f"backups/before-{new.digest}.db" if digests[0] != digests[1] else None
     if backup:

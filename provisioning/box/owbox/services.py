@@ -160,23 +160,29 @@ def aside(*arguments: str) -> str:
 
 
 def readable(box: Box) -> None:
-    """Refuse a database that a newer version has brought further: this one would start on it, and break it.
+    """Refuse a database that a newer version has brought further: this one would start on it, and break it."""
+    found = database.revisions(box)
+    known = aside("--entrypoint=python3", local_image(box), "-c", MIGRATIONS).split() if found else []
+    if known and not set(found) <= set(known):
+        raise StepError(
+            f"the database is of a newer Open WebUI: {box.spec['open_webui']['image']['tag']} does not know its schema "
+            f"{' '.join(found)}. Release that version, or put back a copy of the database from before it",
+            "owbox-open-webui",
+        )
+
+
+def meet(box: Box) -> None:
+    """Look at a database that this version has not met as it is: it may be too new, or have much to change.
 
     So a machine that begins anew with the release that it was born with waits for the one that is to serve.
     """
     found, memory = database.revisions(box), box.data / "schema.json"
     mark = json.dumps([box.spec["open_webui"]["image"]["digest"], found])
     migrates(box).unlink(missing_ok=True)
-    if not found or (memory.exists() and memory.read_text() == mark):
-        return
-    known = aside("--entrypoint=python3", local_image(box), "-c", MIGRATIONS).split()
-    if known and not set(found) <= set(known):
-        raise StepError(
-            f"the database is of a newer Open WebUI: {box.spec['open_webui']['image']['tag']} does not know its schema "
-            f"{' '.join(found)}. Release that version, or put back a copy of the database from before it"
-        )
-    write(memory, mark, 0o600)
-    write(migrates(box), mark)
+    if found and not (memory.exists() and memory.read_text() == mark):
+        readable(box)
+        write(memory, mark, 0o600)
+        write(migrates(box), mark)
 
 
 def migrates(box: Box) -> Path:
@@ -261,7 +267,7 @@ def become(box: Box, name: str) -> None:
         record = box.run / "steps/open-webui.json"  # where the gate looks for a reason
         record.unlink(missing_ok=True)
         try:
-            readable(box)
+            meet(box)
         except StepError as error:
             write(record, json.dumps({"digest": box.digest, "ok": False, "error": str(error)}))
             raise
