@@ -6,7 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from owbox import database, download, models, packages, release, services, units
+from owbox import cli, database, download, models, packages, release, services, units
 from owbox.base import Box, StepError, TransientError, within
 
 from provisioning.spec import ContainerImage
@@ -337,6 +337,21 @@ def test_models_are_pruned_only_once_the_release_serves(tmp_path, old, machine):
 
 def test_a_boot_with_nothing_under_way_changes_nothing(old, machine):
     release.recover(old)
+    assert machine.ran == []
+
+
+def test_user_data_does_not_put_its_release_in_the_place_of_another_one(tmp_path, old, machine):
+    """After a replaced system disk the command may be faster than cloud-init, which may also run again, years later."""
+    cli.install(boxes.release(tmp_path, boxes.spec(limits__upload_mib=1)))
+    assert machine.current.release == old.release
+    assert machine.ran == []
+    cli.install(old)
+    assert machine.said("systemctl start --no-block open-webui-box.target")
+
+
+def test_user_data_does_not_get_in_the_way_of_a_release_that_is_under_way(tmp_path, old, machine):
+    with release.alone(old):
+        cli.install(old)
     assert machine.ran == []
 
 

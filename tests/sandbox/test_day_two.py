@@ -244,16 +244,14 @@ def test_the_version_before_is_not_started_on_the_database_of_the_new_one(stack,
     keepsake.check(stack.box)
 
 
-def test_a_new_system_disk_waits_for_the_release_instead_of_starting_the_version_it_was_born_with(
-    stack, keepsake, following
-):
+def test_a_new_system_disk_keeps_everything_and_never_serves_the_version_it_was_born_with(stack, keepsake, following):
+    """cloud-init brings the release that the machine was born with, and may come before or after the command."""
     before, began = stack.seen(), time.monotonic()
     cut = stack.up(instance={"image": {"id": OTHER_SYSTEM}})
     TIMES.keep("another image of the system", cut, began)
     after = stack.seen()
     assert after.boot != before.boot
     assert (after.image, after.release) == (following.digest, before.release)
-    assert SCHEMA in stack.box.run("journalctl -u owbox-open-webui --no-pager -o cat")
     keepsake.check(stack.box)
     assert stack.box.answers() < 30
 

@@ -66,8 +66,17 @@ def boot(box: Box) -> None:
 
 
 def install(box: Box) -> None:
-    release.install(box)
-    release.start()
+    """What user-data runs. A release that was faster than cloud-init, or has come since, stays."""
+    try:
+        with release.alone(box):
+            served = release.current(box)
+            if served is None or served.release == box.release:
+                release.install(box)
+                release.start()
+            else:
+                say(f"release {served.digest} is here already: {box.digest} is not installed")
+    except StepError as error:
+        say(f"{error}: {box.digest} is not installed")
 
 
 def status(box: Box, form: str = "") -> None:

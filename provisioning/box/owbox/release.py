@@ -13,6 +13,7 @@ from typing import Any
 from owbox import database, download, models, packages, services, units
 from owbox.base import Box, LateError, StepError, TransientError, run, say, succeeds, told, within, write
 
+INSTALL_S = 5  # how long cloud-init may be at it
 LATE_S = 840  # beyond the release's own limit; the cloud cuts the command 900 s beyond it (infra/release.py)
 
 
@@ -92,14 +93,21 @@ def restart(box: Box, name: str, backup: Path | None = None) -> None:
 
 
 @contextmanager
-def alone(box: Box) -> Iterator[None]:
+def alone(box: Box, patience_s: float = 0) -> Iterator[None]:
     """One release at a time: a second one is refused, not queued behind something it does not know."""
     box.state.mkdir(parents=True, exist_ok=True)
+    deadline = time.monotonic() + patience_s
     with (box.state / "lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise StepError("another release is under way on this box; run it again when that one has ended") from None
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    raise StepError(
+                        "another release is under way on this box; run it again when that one has ended"
+                    ) from None
+            time.sleep(0.1)
         yield
 
 
@@ -229,7 +237,7 @@ def tidy(*kept: Box) -> None:
 
 def release(box: Box) -> Any:
     """What the Cloud Assistant command runs: the gate of the first boot, and every later change."""
-    with alone(box):
+    with alone(box, INSTALL_S):
         finish(box)
         served = current(box)
         if served is not None and served.release != box.release:
