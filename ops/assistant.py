@@ -89,8 +89,7 @@ def _stop(cloud: Cloud, instance_id: str, invocation: str) -> str:
     try:
         cloud.call("ecs", "StopInvocation", RegionId=cloud.region, InvokeId=invocation, InstanceId=[instance_id])
     except CloudError as error:
-        why = f"{error.action}: {error.code}: {error.message}"
-        return f"the command {invocation} may go on on {instance_id}, it could not be stopped: {why}"
+        return f"the command {invocation} may go on on {instance_id}, it could not be stopped: {error.line}"
     return f"the command {invocation} on {instance_id} was stopped"
 
 

@@ -107,8 +107,7 @@ class Bucket:
         try:
             self._ask("AbortMultipartUpload", key=key, upload_id=upload)
         except CloudError as error:
-            why = f"{error.action}: {error.code}: {error.message}"
-            print(f"parts of {key} (upload {upload}) stay in the bucket and are billed: {why}", file=sys.stderr)
+            print(f"parts of {key} (upload {upload}) stay in the bucket and are billed: {error.line}", file=sys.stderr)
 
     def _ask(self, action: str, **fields: Any) -> Any:
         """An action of the bucket. A field that the SDK's request model does not know is an error: it would be lost."""

@@ -111,7 +111,7 @@ def _address(settings: Settings, cloud: Cloud, currency: str) -> tuple[price.Lin
     try:
         told, line = price.of_address(cloud, settings)
     except CloudError as error:
-        return None, f"{error.action}: {error.code}: {error.message}"
+        return None, error.line
     except OpsError as error:
         return None, str(error)
     if told != currency:

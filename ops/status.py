@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from infra import model_names
 from infra.box import box_spec
 from infra.settings import Settings
 from ops import assistant, bills, box_report, instance, stack_settings, status_attention, status_view, terminal
@@ -166,14 +167,10 @@ def _models(spec: BoxSpec, found: list[Mapping[str, Any]] | None) -> str | None:
         return None
     wanted = [model.name for model in spec.ollama.models]
     there = [str(entry["name"]) for entry in found]
-    if {_full(name) for name in wanted} <= set(there):
+    if set(map(model_names.plain, wanted)) <= set(map(model_names.plain, there)):
         return ", ".join(wanted)
-    return ", ".join(name for name in there if name != _full(spec.ollama.embedding_model.name))
-
-
-def _full(name: str) -> str:
-    """With its tag, as Ollama lists it."""
-    return name if ":" in name.rsplit("/", 1)[-1] else f"{name}:latest"
+    embeds = model_names.plain(spec.ollama.embedding_model.name)
+    return ", ".join(name for name in there if model_names.plain(name) != embeds)
 
 
 def _data_disk(cloud: Cloud, settings: Settings) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import jsonschema
@@ -26,6 +25,7 @@ from ops.cloud.client import dig
 from ops.program import ROOT
 from tests.openapi import boxes, constants, oss
 from tests.openapi.operator import Operator
+from tests.serving import running
 
 
 @pytest.fixture
@@ -431,14 +431,9 @@ def served_certificate(folder: Path, end: datetime) -> Iterator[int]:
             with suppress(OSError):  # those who do not trust it hang up
                 context.wrap_socket(self.request, server_side=True).close()
 
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Greeter) as server:
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        try:
-            yield server.server_address[1]
-        finally:
-            server.shutdown()
-            thread.join()
+    server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Greeter)
+    with running(server):
+        yield server.server_address[1]
 
 
 def test_days_left_are_whole_days():

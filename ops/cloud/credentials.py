@@ -4,12 +4,11 @@ import ast
 import importlib.util
 import json
 import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from ops.cloud.errors import NotPossibleError
+from ops.cloud.errors import NotPossibleError, without_queries
 
 # Each provider of the chain (alibabacloud_credentials/provider/default.py), and what says that somebody has set it up.
 SIGNS: Final = {
@@ -80,6 +79,6 @@ def _readable(reason: str) -> str:
     except ValueError:
         answer = None
     known = answer if isinstance(answer, dict) else {}
-    parts = [re.sub(r"\?[^\s'\")]*", "", said), *(str(known[name]) for name in ("Code", "Message") if known.get(name))]
+    parts = [without_queries(said), *(str(known[name]) for name in ("Code", "Message") if known.get(name))]
     text = " ".join(" ".join(parts).split())
     return text if len(text) <= 300 else f"{text[:299]}…"

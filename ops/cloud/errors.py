@@ -76,12 +76,17 @@ class CloudError(OpsError):
         return f"{self.action}: {self.code}"
 
     @property
+    def line(self) -> str:
+        """The same with the cloud's own words."""
+        return f"{self.short}: {self.message}"
+
+    @property
     def is_refusal(self) -> bool:
         """Whether the caller lacks the permission."""
         return self.code.startswith(_REFUSED)
 
     def __str__(self) -> str:
-        lines = [f"{self.action}: {self.code}: {self.message}"]
+        lines = [self.line]
         if self.request_id:
             lines.append(f"    request id: {self.request_id}")
         if self.fix:
@@ -92,6 +97,11 @@ class CloudError(OpsError):
 def option(stack: str | None) -> str:
     """` --stack NAME` behind a command that a hint names; nothing where no stack is known."""
     return f" --stack {stack}" if stack else ""
+
+
+def without_queries(text: str) -> str:
+    """Addresses in a text end before their query: a signature, or a key, is there."""
+    return re.sub(r"\?[^\s'\")]*", "", text)
 
 
 def innermost(error: BaseException) -> str:
@@ -106,7 +116,7 @@ def innermost(error: BaseException) -> str:
     text = str(getattr(error, "strerror", None) or getattr(error, "message", None) or error)
     if not text:
         return type(error).__name__
-    text = " ".join(re.sub(r"\?[^\s'\")]*", "", text).split())
+    text = " ".join(without_queries(text).split())
     text = text if len(text) <= 200 else f"{text[:197]}…"
     return text[0].lower() + text[1:] if text[1:2].islower() else text
 

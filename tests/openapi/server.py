@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from tests.openapi import signature
 from tests.openapi.signature import RefusedError
+from tests.serving import running
 
 ACCESS_KEY, SECRET, TOKEN = "LTAI-operator", "operator-secret", "operator-token"
 
@@ -145,11 +145,5 @@ def serving(api: OpenApi):
 
     server = Server(("127.0.0.1", 0), Handler)
     api.port = server.server_address[1]
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    try:
+    with running(server):
         yield api
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
