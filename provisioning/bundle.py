@@ -75,9 +75,9 @@ class TooLargeError(ValueError):
     """A carrier is over the cloud's limit; the message names what to make smaller."""
 
 
-def _types(source: str, lines: Sequence[str]) -> Iterator[tuple[int, int, int]]:
+def _types(tree: ast.Module, lines: Sequence[str]) -> Iterator[tuple[int, int, int]]:
     """Row, first and last column of what a function's signature says of types, but for what spans lines."""
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef):
             if (given := node.returns) and given.lineno == given.end_lineno:
                 yield given.lineno - 1, lines[given.lineno - 1].rindex(" ->", 0, given.col_offset), _end(given)
@@ -97,14 +97,14 @@ def slim(source: str) -> str:
 
     Line numbers stay those of the file. A string over several lines would be changed too: the tests find it.
     """
-    lines = source.splitlines()
-    for row, start, end in sorted(_types(source, lines), reverse=True):
-        lines[row] = lines[row][:start] + lines[row][end:]
+    lines, tree = source.splitlines(), ast.parse(source)
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         row, column = token.start
         if token.type == tokenize.COMMENT and not token.string.startswith("#!"):
             lines[row - 1] = lines[row - 1][:column].rstrip()
-    for node in ast.walk(ast.parse(source)):
+    for row, start, end in sorted(_types(tree, lines), reverse=True):
+        lines[row] = lines[row][:start] + lines[row][end:]
+    for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
             text = node.body[0]
             for row in range(text.lineno, (text.end_lineno or text.lineno) + 1):
@@ -115,10 +115,14 @@ def slim(source: str) -> str:
 
 
 def box_file(path: Path) -> tuple[bytes, int]:
-    """Content and mode on the box."""
+    """Content, without its comments, and mode on the box."""
     text = path.read_text()
     program = text.startswith("#!")
-    return (slim(text) if program or path.suffix == ".py" else text).encode(), 0o755 if program else 0o644
+    if program or path.suffix == ".py":
+        text = slim(text)
+    else:  # units, firewall, users: a comment is a line of its own
+        text = "".join(line for line in text.splitlines(keepends=True) if not line.lstrip().startswith("#"))
+    return text.encode(), 0o755 if program else 0o644
 
 
 def files(spec: BoxSpec) -> dict[str, tuple[bytes, int]]:
@@ -137,9 +141,8 @@ def files(spec: BoxSpec) -> dict[str, tuple[bytes, int]]:
 def archive(content: Mapping[str, tuple[bytes, int]]) -> bytes:
     """An uncompressed tar with nothing in it that the machine or the time could change."""
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
-        for name in sorted(content, key=lambda name: (Path(name).suffix, name)):  # like beside like packs better
-            data, mode = content[name]
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as tar:
+        for name, (data, mode) in sorted(content.items()):
             member = tarfile.TarInfo(name)
             member.size, member.mode = len(data), mode
             tar.addfile(member, io.BytesIO(data))

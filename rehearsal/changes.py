@@ -101,7 +101,7 @@ def put_in_user_data(box: Box, files: Files) -> None:
     """The same for whatever system disk is made next."""
     path = box.store.user_data(box.instance_id)
     text = path.read_text()
-    release = f"/opt/open-webui-box/releases/{box.outputs['release']}"
+    release = f"{bundle.RELEASES}/{box.outputs['release']}"
     line = f"- [{release}/open-webui-box, install]"
     if line not in text:
         raise RuntimeError(f"the user-data has no line {line}")

@@ -93,10 +93,18 @@ def _code(source: str) -> list[tuple[str, int]]:
 def test_types_of_arguments_and_results_stay_behind():
     source = 'def f(a: dict[str, int], *b: str, c: "x -> y" = 1) -> list[str]:\n    d: int = 1\n    return d\n'
     assert bundle.slim(source) == "def f(a, *b, c = 1):\n d: int = 1\n return d\n"
+    assert bundle.slim("def f(a: dict[str, int]) -> str:  # why\n    ...\n") == "def f(a):\n ...\n"
 
 
 def test_a_text_that_looks_like_a_comment_stays():
     assert bundle.slim('"""Doc."""\na = "# no comment"  # one\n') == '\na = "# no comment"\n'
+
+
+@pytest.mark.parametrize("name", ["firewall.nft", "systemd/owbox-ollama.service"])
+def test_a_unit_and_the_firewall_travel_without_their_comments(name):
+    source, travels = (bundle.BOX / name).read_text(), bundle.files(SPEC)[name][0].decode()
+    assert [line for line in source.splitlines() if "#" not in line] == travels.splitlines()
+    assert "#" in source
 
 
 def test_a_stack_that_is_too_large_is_told_which_of_its_values_to_shorten():

@@ -31,16 +31,20 @@ def parsed(text: str) -> Any:
     return yaml.safe_load(text)
 
 
+def unpacking(config: Any, folder: Path) -> str:
+    """The Python that unpacks the release, to `folder`/release."""
+    packed = folder / "packed"
+    packed.write_text(config["write_files"][0]["content"])
+    code = str(config["runcmd"][0][-1]).replace(user_data.ARCHIVE, str(packed))
+    return code.replace(bundle.build(SPEC).target, str(folder / "release"))
+
+
 def test_user_data_is_cloud_config_that_unpacks_to_the_release_and_installs_it(tmp_path: Path):
     config = parsed(user_data.render(SPEC))
     [file] = config["write_files"]
     assert (file["path"], file["permissions"]) == (user_data.ARCHIVE, "0600")
     unpack, install = config["runcmd"]
-    packed = tmp_path / "packed"
-    packed.write_text(file["content"])
-    target = bundle.build(SPEC).target
-    release = tmp_path / "release"
-    code = unpack[-1].replace(user_data.ARCHIVE, str(packed)).replace(target, str(release))
+    target, release, code = bundle.build(SPEC).target, tmp_path / "release", unpacking(config, tmp_path)
     for _ in range(2):  # cloud-init may run it again
         subprocess.run([*unpack[:-1], code], check=True)
     wanted = {name: content for name, (content, _) in bundle.files(SPEC).items()}
@@ -50,10 +54,7 @@ def test_user_data_is_cloud_config_that_unpacks_to_the_release_and_installs_it(t
 
 
 def test_a_first_boot_that_is_cut_off_while_unpacking_leaves_nothing_that_looks_complete(tmp_path: Path):
-    config = parsed(user_data.render(SPEC))
-    packed, target = tmp_path / "packed", bundle.build(SPEC).target
-    packed.write_text(config["write_files"][0]["content"])
-    code = config["runcmd"][0][-1].replace(user_data.ARCHIVE, str(packed)).replace(target, str(tmp_path / "release"))
+    code = unpacking(parsed(user_data.render(SPEC)), tmp_path)
     cut = code.replace("os.sync()", "os._exit(9)")
     assert cut != code
     assert subprocess.run([sys.executable, "-c", cut], check=False).returncode == 9
@@ -63,10 +64,7 @@ def test_a_first_boot_that_is_cut_off_while_unpacking_leaves_nothing_that_looks_
 
 
 def test_the_first_release_command_may_unpack_at_the_same_time(tmp_path: Path):
-    config = parsed(user_data.render(SPEC))
-    packed, target = tmp_path / "packed", bundle.build(SPEC).target
-    packed.write_text(config["write_files"][0]["content"])
-    code = config["runcmd"][0][-1].replace(user_data.ARCHIVE, str(packed)).replace(target, str(tmp_path / "release"))
+    code = unpacking(parsed(user_data.render(SPEC)), tmp_path)
     other = tmp_path / "other.py"
     other.write_text(code)
     slow = code.replace("os.sync()", f'os.system("{sys.executable} -Wignore {other}")')

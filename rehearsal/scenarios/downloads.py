@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from rehearsal.box import MODEL, Box
 from rehearsal.changes import Edit, changed_meanwhile
-from rehearsal.scenario import Figures, Group, expect, scenario
+from rehearsal.scenario import Figures, Group, Play, expect, scenario
 from sandbox.services.faults import Fault, Kind
 from sandbox.services.origins import GHCR_BLOBS, GITHUB_ASSETS, OLLAMA_BLOBS
 
@@ -24,6 +24,7 @@ WITHOUT_MODEL = (
 )
 WITHOUT_PACKAGE = "dpkg --purge --force-depends zstd >/dev/null; rm -f /var/cache/apt/archives/zstd_* && ! which zstd"
 MIRRORS = "*.debian.org"
+UNMET = "no request met the fault: the scenario shows nothing"
 LIMIT_S = 420  # a step that is not over by then hangs
 # Six attempts take a minute or more, and each of Docker's own; what is asked here is how they end.
 FEWER = Edit(
@@ -128,22 +129,32 @@ QUICK = {
 }
 
 
-def passing(download: Download, trouble: Trouble) -> None:
-    """Register: trouble that passes, with one download."""
-
-    @scenario(
+def of(download: Download, trouble: Trouble) -> Callable[[Play], Play]:
+    """Register what is played under the download's name and the trouble's."""
+    return scenario(
         f"{download.what} {trouble.how}",
         Group.OUTSIDE,
         quick=(download.what, trouble.how) in QUICK,
         broken_by=trouble.broken_by,
     )
+
+
+def begin(box: Box, download: Download, trouble: Trouble) -> None:
+    """What the step made is gone, and the trouble is there."""
+    box.run(download.forget)
+    box.fail(trouble.fault(download))
+    box.mark()
+
+
+def passing(download: Download, trouble: Trouble) -> None:
+    """Register: trouble that passes, with one download."""
+
+    @of(download, trouble)
     def play(box: Box) -> Figures:
-        box.run(download.forget)
-        box.fail(trouble.fault(download))
-        box.mark()
+        begin(box, download, trouble)
         code, journal = box.step(download.step, timeout_s=LIMIT_S)
         expect(code == 0, journal)
-        expect(box.met(), "no request met the fault: the scenario shows nothing")
+        expect(box.met(), UNMET)
         sent = [entry for entry in box.requests(download.host) if entry["bytes"] > 0]
         if download.resumed and trouble.fault(download).kind is Kind.CUT:
             expect([entry for entry in sent if entry["status"] == 206], f"nothing was resumed: {sent}")
@@ -156,20 +167,13 @@ def passing(download: Download, trouble: Trouble) -> None:
 def lasting(download: Download, trouble: Trouble, said: str) -> None:
     """Register: trouble that lasts, with one download. The service must come back when it is over."""
 
-    @scenario(
-        f"{download.what} {trouble.how}",
-        Group.OUTSIDE,
-        quick=(download.what, trouble.how) in QUICK,
-        broken_by=trouble.broken_by,
-    )
+    @of(download, trouble)
     def play(box: Box) -> Figures:
-        box.run(download.forget)
-        box.fail(trouble.fault(download))
-        box.mark()
+        begin(box, download, trouble)
         with changed_meanwhile(box, FEWER):
             code, journal = box.step(download.step, timeout_s=LIMIT_S)
         expect(code != 0, f"{download.step} ended well:\n{journal}")
-        expect(box.met(), "no request met the fault: the scenario shows nothing")
+        expect(box.met(), UNMET)
         told = box.run(f"cat /run/open-webui-box/steps/{download.step}.json")
         expect('"error": ' in told and said in told, f"expected {said!r} in {told}")
         box.fail()

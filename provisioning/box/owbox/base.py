@@ -120,6 +120,11 @@ def write(path: Path, content: str | bytes, mode: int = 0o644) -> None:
     temporary.replace(path)
 
 
+def noted(path: Path) -> Any:
+    """What a JSON file says; nothing where there is none."""
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
 def run(*argv: str | Path, timeout: float = 600, env: Mapping[str, str] | None = None) -> str:
     """Run a program, return what it printed; `TransientError` with its last words where it fails."""
     try:

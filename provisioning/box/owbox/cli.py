@@ -69,12 +69,11 @@ def install(box: Box) -> None:
     """What user-data runs. A release that was faster than cloud-init, or has come since, stays."""
     try:
         with release.alone(box):
-            served = release.current(box)
-            if served is None or served.release == box.release:
+            if release.current(box) in (None, box):
                 release.install(box)
                 release.start()
             else:
-                say(f"release {served.digest} is here already: {box.digest} is not installed")
+                say(f"another release is here: {box.digest} is not installed")
     except StepError as error:
         say(f"{error}: {box.digest} is not installed")
 

@@ -5,7 +5,7 @@ import secrets
 from pathlib import Path
 
 from owbox import cloud, database
-from owbox.base import Box, StepError, TransientError, run, say, succeeds, wait_for, write
+from owbox.base import Box, StepError, TransientError, noted, run, say, succeeds, wait_for, write
 
 LABEL = "open-webui"
 ATTACHED_S = 600  # how long the cloud may take to attach it after the boot
@@ -69,7 +69,7 @@ def unmount(box: Box) -> None:
 
 def disk(box: Box) -> None:
     memory = box.state / "disk.json"
-    known = json.loads(memory.read_text()) if memory.exists() else {}
+    known = noted(memory)
     disk_id = named_disk(box, known)
     if known and known["id"] != disk_id:
         say(f"the stack names disk {disk_id}, this box has used {known['id']}: changing over")

@@ -16,6 +16,7 @@ from owbox.base import (
     TransientError,
     fetch_json,
     full,
+    noted,
     request,
     retry,
     say,
@@ -116,7 +117,7 @@ def models(box: Box) -> None:
     wanted = listed(box)
     wait_for("Ollama to answer", START_S, lambda: [present()])  # its first start may have failed; it is started again
     memory = box.data / "modelfiles.json"
-    made = json.loads(memory.read_text()) if memory.exists() else {}
+    made = noted(memory)
     for model in wanted:
         name, source, text = model["name"], model["source"], model["modelfile"]
         origin = model["origin"] or source

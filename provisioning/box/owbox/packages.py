@@ -50,12 +50,17 @@ def patiently(*argv: str) -> str:
             time.sleep(5)
 
 
-def install(box: Box, names: list[str], *more: str) -> None:
-    say(f"installing {' '.join(names)}")
+def refresh(box: Box) -> list[str]:
+    """Learn what apt offers now; the options that it is called with."""
     patiently("dpkg", "--configure", "-a")  # a reboot may have come in the middle of the last call
     options = ["-q", "-y", "-o", "DPkg::Lock::Timeout=600", "-o", "Acquire::Retries=3", *sources(box)]
     patiently("apt-get", *options, "update")
-    patiently("apt-get", *options, "install", "--no-install-recommends", *more, *names)
+    return options
+
+
+def install(box: Box, names: list[str], *more: str) -> None:
+    say(f"installing {' '.join(names)}")
+    patiently("apt-get", *refresh(box), "install", "--no-install-recommends", *more, *names)
 
 
 def offered(box: Box, pattern: str) -> list[str]:
@@ -96,7 +101,7 @@ def install_driver(box: Box) -> None:
     """
     wanted, kernel = box.spec["gpu"], platform.release()
     flavour = "-server-open" if wanted["kernel_module"] == "open" else "-server"
-    install(box, [])
+    refresh(box)
     names = " ".join(offered(box, "^nvidia-headless-no-dkms-[0-9]+-server"))
     majors = [int(text) for text in re.findall(rf"nvidia-headless-no-dkms-(\d+){flavour}(?!-)", names)]
     newest = LAST_PROPRIETARY if wanted["kernel_module"] == "proprietary" else 1000

@@ -5,6 +5,7 @@ import ssl
 import time
 from collections.abc import Iterator
 from http.client import HTTPSConnection
+from pathlib import Path
 from socket import create_connection
 from typing import Any
 
@@ -36,12 +37,16 @@ def certificate(box: Box, trust: ssl.SSLContext) -> dict[str, str]:
     return {"issuer": names.get("organizationName") or names["commonName"], "notAfter": found["notAfter"]}
 
 
+def authority(box: Box) -> Path:
+    """The root certificate of Caddy's own authority; there once Caddy has made one."""
+    return box.data / "caddy/pki/authorities/local/root.crt"
+
+
 def trusted(box: Box) -> tuple[ssl.SSLContext, dict[str, Any]]:
     """The trust that the served certificate verifies against, and what it is. A fallback is said, not hidden."""
 
     def private() -> tuple[ssl.SSLContext, dict[str, Any]]:
-        root = box.data / "caddy/pki/authorities/local/root.crt"
-        trust = ssl.create_default_context(cafile=root)
+        trust = ssl.create_default_context(cafile=authority(box))
         return trust, {**certificate(box, trust), "public": False}
 
     def public() -> tuple[ssl.SSLContext, dict[str, Any]]:

@@ -11,7 +11,20 @@ from pathlib import Path
 from typing import Any
 
 from owbox import database, download, models, packages, services, units
-from owbox.base import Box, LateError, StepError, TransientError, run, say, succeeds, told, within, write
+from owbox.base import (
+    Box,
+    LateError,
+    StepError,
+    TransientError,
+    noted,
+    run,
+    say,
+    succeeds,
+    told,
+    wait_for,
+    within,
+    write,
+)
 
 INSTALL_S = 5  # how long cloud-init may be at it
 LATE_S = 840  # beyond the release's own limit; the cloud cuts the command 900 s beyond it (infra/release.py)
@@ -50,8 +63,7 @@ def current(box: Box) -> Box | None:
 
 
 def report(box: Box) -> Any:
-    path = box.run / "ready.json"
-    return json.loads(path.read_text()) if path.exists() else {}
+    return noted(box.run / "ready.json")
 
 
 def prove(box: Box) -> Any:
@@ -96,18 +108,16 @@ def restart(box: Box, name: str, backup: Path | None = None) -> None:
 def alone(box: Box, patience_s: float = 0) -> Iterator[None]:
     """One release at a time: a second one is refused, not queued behind something it does not know."""
     box.state.mkdir(parents=True, exist_ok=True)
-    deadline = time.monotonic() + patience_s
     with (box.state / "lock").open("w") as file:
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() >= deadline:
-                    raise StepError(
-                        "another release is under way on this box; run it again when that one has ended"
-                    ) from None
-            time.sleep(0.1)
+
+        def lock() -> bool:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+
+        try:
+            wait_for("the release lock", patience_s, lock, every=0.1)
+        except StepError:
+            raise StepError("another release is under way on this box; run it again when that one has ended") from None
         yield
 
 
@@ -186,28 +196,32 @@ def go_back(old: Box, backup: Path | None) -> None:
     journal(old).unlink()
 
 
+def interrupted(box: Box, what: str) -> tuple[Box, Path | None] | None:
+    """What a change that did not end has to go back to: the release, and the copy of its database."""
+    found = noted(journal(box))
+    if not found:
+        return None
+    say(f"{what}: back to {found['from']}")
+    return Box(box.release.with_name(found["from"]), box.root), Path(found["backup"]) if found["backup"] else None
+
+
 def finish(box: Box) -> None:
     """A release that died without a reboot (killed, out of memory) has left its journal: go back for it."""
-    if journal(box).exists():
-        found = json.loads(journal(box).read_text())
-        say(f"the release before was cut off: back to {found['from']}")
+    if found := interrupted(box, "the release before was cut off"):
         try:
-            go_back(
-                Box(box.release.with_name(found["from"]), box.root), Path(found["backup"]) if found["backup"] else None
-            )
+            go_back(*found)
         except (TransientError, OSError) as error:
-            say(f"{found['from']} does not come back: {error}")  # what is released now may
+            say(f"{found[0].digest} does not come back: {error}")  # what is released now may
             journal(box).unlink()
 
 
 def recover(box: Box) -> None:
     """After a boot in the middle of a change: back to the release that served."""
-    if journal(box).exists():
-        found = json.loads(journal(box).read_text())
-        say(f"a release was interrupted: back to {found['from']}")
-        install(Box(box.release.with_name(found["from"]), box.root))
-        if found["backup"]:
-            database.order_put_back(box, Path(found["backup"]))
+    if found := interrupted(box, "a release was interrupted"):
+        old, backup = found
+        install(old)
+        if backup:
+            database.order_put_back(box, backup)
         journal(box).unlink()
 
 

@@ -20,6 +20,7 @@ from owbox.base import (
     StepError,
     fetch_json,
     full,
+    noted,
     retry,
     run,
     say,
@@ -159,16 +160,27 @@ def aside(*arguments: str) -> str:
     return run("docker", "run", "--rm", "--network=none", "--cap-drop=ALL", "--pull=never", *arguments)
 
 
-def readable(box: Box) -> None:
-    """Refuse a database that a newer version has brought further: this one would start on it, and break it."""
+def met(box: Box, revisions: list[str]) -> list[Any]:
+    """What `schema.json` says where this version has met a database as it is."""
+    return [box.spec["open_webui"]["image"]["digest"], revisions]
+
+
+def readable(box: Box) -> list[str]:
+    """The revisions of a database that this version has not met as it is; none where it has, or there is none.
+
+    Refuses one that a newer version has brought further: this one would start on it, and break it.
+    """
     found = database.revisions(box)
-    known = aside("--entrypoint=python3", local_image(box), "-c", MIGRATIONS).split() if found else []
+    if not found or noted(box.data / "schema.json") == met(box, found):
+        return []
+    known = aside("--entrypoint=python3", local_image(box), "-c", MIGRATIONS).split()
     if known and not set(found) <= set(known):
         raise StepError(
             f"the database is of a newer Open WebUI: {box.spec['open_webui']['image']['tag']} does not know its schema "
             f"{' '.join(found)}. Release that version, or put back a copy of the database from before it",
             "owbox-open-webui",
         )
+    return found
 
 
 def meet(box: Box) -> None:
@@ -176,13 +188,10 @@ def meet(box: Box) -> None:
 
     So a machine that begins anew with the release that it was born with waits for the one that is to serve.
     """
-    found, memory = database.revisions(box), box.data / "schema.json"
-    mark = json.dumps([box.spec["open_webui"]["image"]["digest"], found])
     migrates(box).unlink(missing_ok=True)
-    if found and not (memory.exists() and memory.read_text() == mark):
-        readable(box)
-        write(memory, mark, 0o600)
-        write(migrates(box), mark)
+    if found := readable(box):
+        write(box.data / "schema.json", json.dumps(met(box, found)), 0o600)
+        write(migrates(box), "")
 
 
 def migrates(box: Box) -> Path:

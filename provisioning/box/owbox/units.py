@@ -1,9 +1,8 @@
 """systemd's view of the box: what each unit is doing, what each step left behind, and running steps again."""
 
-import json
 from typing import Any
 
-from owbox.base import Box, StepError, TransientError, run
+from owbox.base import Box, StepError, TransientError, noted, run
 
 PREPARED = ["packages", "disk", "secrets", "network", "address", "gpu"]
 PREPARED += ["fetch-ollama", "install-ollama", "install-caddy", "image"]
@@ -41,8 +40,7 @@ def states(*names: str) -> dict[str, dict[str, str]]:
 
 def record(box: Box, step: str) -> dict[str, Any]:
     """What the step's last run of this release wrote."""
-    path = box.run / f"steps/{step}.json"
-    found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    found = noted(box.run / f"steps/{step}.json")
     return found if found.get("digest") == box.digest else {}
 
 

@@ -8,7 +8,7 @@ import ssl
 import time
 
 from owbox import cloud, metrics, packages, ready, release, services, units
-from owbox.base import OLLAMA, TRANSIENT, Box, StepError, fetch_json, full, request, run, say, write
+from owbox.base import OLLAMA, TRANSIENT, Box, StepError, fetch_json, full, noted, request, run, say, write
 
 METRIC = "open_webui_ready"  # the alarm's name for it
 AGAIN_S = 900  # between two attempts to start what gave up
@@ -19,8 +19,7 @@ def serves(box: Box) -> None:
     loaded; another one there is left alone: somebody uses it, and the two may not fit beside each other.
     """
     trust = ssl.create_default_context()
-    root = box.data / "caddy/pki/authorities/local/root.crt"
-    if root.exists():
+    if (root := ready.authority(box)).exists():
         trust.load_verify_locations(root)
     if not json.loads(b"".join(ready.call(box, trust, "/ready"))).get("status"):
         raise StepError("Open WebUI is not ready")
@@ -61,8 +60,7 @@ def start_again(box: Box) -> None:
 
 def fall_back(box: Box) -> None:
     """Caddy's own authority is in force as long as there is no valid certificate of the other one, and no longer."""
-    path = services.in_force(box)
-    if path.exists() and json.loads(path.read_text()) != services.caddy_now(box):
+    if (in_force := noted(services.in_force(box))) and in_force != services.caddy_now(box):
         # A reload keeps a certificate that is over; a restart forgets it.
         verb = "reload" if services.certified(box) else "restart"
         say(f"{verb}ing Caddy: the authority's certificate is {'there' if verb == 'reload' else 'over'}")
