@@ -45,8 +45,12 @@ GPU = (
 # Help page "Alibaba Cloud services and related metrics supported in resource usage reports": EIP, Average; percent of
 # the bandwidth. Only outward: a release pulls models at full speed inward.
 ADDRESS = (Rule(name="traffic", metric="net_out.rate_percentage", threshold="90", times=3, critical=False),)
-# Reported by the box each minute: 1 when ready, else 0.
+# Reported by the box each minute, 1 or 0: it is ready; the authority's certificate lasts another day. Caddy asks a
+# reluctant authority again within the hour, so less than that is no news.
 SERVICE = Rule(name="service", metric="open_webui_ready", operator="<", threshold="0.5", times=2, critical=True)
+CERTIFICATE = Rule(
+    name="certificate", metric="open_webui_certificate", operator="<", threshold="0.5", times=15, critical=True
+)
 
 # Help page "ECS system events" (names, types and levels).
 FAILURES = (
@@ -65,10 +69,13 @@ STATE_CHANGE = "Instance:StateChange"
 
 @dataclass(frozen=True, kw_only=True)
 class ReadinessReports:
-    """`account_id`: the account whose custom metrics the box adds to. `since`: what ends with the first report."""
+    """`account_id`: the account whose custom metrics the box adds to. `since`: what ends with the first report.
+    `certificate`: an authority's is expected, so its end is reported too.
+    """
 
     account_id: pulumi.Input[str]
     since: pulumi.Resource
+    certificate: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,10 +190,11 @@ class Alarms(pulumi.ComponentResource):
         )
 
     def _service(self, readiness: ReadinessReports) -> None:
-        """Watch a custom metric: namespace and resources as in Alibaba's CloudMonitor SDK samples (createAlarm)."""
+        """Watch custom metrics: namespace and resources as in Alibaba's CloudMonitor SDK samples (createAlarm)."""
         namespace = pulumi.Output.concat("acs_customMetric_", readiness.account_id)
         dimension = pulumi.Output.concat("instanceId=", self._wanted.instance_id)
-        self._alarm(SERVICE, namespace, _resource(groupId="0", dimension=dimension), readiness.since)
+        for rule in (SERVICE, *((CERTIFICATE,) if readiness.certificate else ())):
+            self._alarm(rule, namespace, _resource(groupId="0", dimension=dimension), readiness.since)
 
 
 def _resource(**dimensions: pulumi.Input[str]) -> pulumi.Output[str]:

@@ -182,7 +182,11 @@ def _watch(
                 allocation_id=address.allocation_id,
                 gpu=catalog.has_gpu(settings.instance.type),
                 stops_on_schedule=settings.schedule is not None,
-                readiness=ReadinessReports(account_id=identity.account_id, since=release),
+                readiness=ReadinessReports(
+                    account_id=identity.account_id,
+                    since=release,
+                    certificate=settings.access.tls.mode is not TlsMode.INTERNAL,
+                ),
                 physical_name=settings.name,
             ),
         )

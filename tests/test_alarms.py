@@ -30,7 +30,11 @@ ON_THE_GPU = {
     "gpu-temperature": ("acs_ecs_dashboard", "instance_gpu_gpu_temperature", ">=", "85", 2, "Critical"),
 }
 ON_THE_ADDRESS = {"traffic": ("acs_vpc_eip", "net_out.rate_percentage", ">=", "90", 3, "Warn")}
-ON_THE_SERVICE = {"service": ("acs_customMetric_1234567890123456", "open_webui_ready", "<", "0.5", 2, "Critical")}
+BY_THE_BOX = "acs_customMetric_1234567890123456"
+ON_THE_SERVICE = {
+    "service": (BY_THE_BOX, "open_webui_ready", "<", "0.5", 2, "Critical"),
+    "certificate": (BY_THE_BOX, "open_webui_certificate", "<", "0.5", 15, "Critical"),
+}
 
 
 def declare(args=ARGS, *, reports=False):
@@ -38,7 +42,9 @@ def declare(args=ARGS, *, reports=False):
 
     def program():
         readiness = (
-            ReadinessReports(account_id="1234567890123456", since=alicloud.vpc.Network("box")) if reports else None
+            ReadinessReports(account_id="1234567890123456", since=alicloud.vpc.Network("box"), certificate=True)
+            if reports
+            else None
         )
         Alarms("alarms", replace(args, readiness=readiness))
 
@@ -100,10 +106,10 @@ def test_a_machine_without_a_gpu_has_no_gpu_rules(deploy):
     assert rules(deploy(declare(replace(ARGS, gpu=False)))).keys() == {*ON_THE_MACHINE, *ON_THE_ADDRESS}
 
 
-def test_the_rule_about_the_service_waits_for_the_first_report(deploy):
+def test_the_rules_about_the_service_wait_for_the_first_report(deploy):
     made = rules(deploy(declare(reports=True)))
     waiting = {name for name, rule in made.items() if any(urn.endswith("::box") for urn in rule.options.depends_on)}
-    assert waiting == {"service"}
+    assert waiting == ON_THE_SERVICE.keys()
 
 
 def test_a_failing_machine_is_told_by_the_clouds_own_events(deploy):
@@ -176,6 +182,12 @@ def test_a_stack_with_contacts_has_alarms_about_its_own_parts(deploy):
     assert json.loads(rules_made["traffic"].inputs["metricDimensions"]) == [{"instanceId": "public-address-id"}]
     assert any(urn.endswith("::release-gate-run") for urn in rules_made["service"].options.depends_on)
     assert "cms:PutCustomMetric" in made["identity-policy"].inputs["policyDocument"]
+
+
+def test_a_box_with_its_own_authority_has_no_alarm_about_another_ones_certificate(deploy):
+    access = {"allowedNetworks": ["203.0.113.0/24"], "tls": {"mode": "internal"}}
+    own = a_stack(access=access, alarms={"contacts": ["ops@example.com"]})
+    assert "alarms-certificate" not in deploy(lambda: stack.deploy(own))
 
 
 def test_a_stack_without_contacts_has_none_and_its_box_may_report_nothing(deploy):

@@ -19,7 +19,7 @@ def box(tmp_path, monkeypatch):
 
 def exported(box, *, up: bool = True) -> dict[str, float]:
     """Series -> value, as Prometheus reads the text."""
-    metrics.export(box, up=up)
+    metrics.export(box, {"ready": int(up)})
     lines = (box.run / "metrics/metrics").read_text().splitlines()
     return {series: float(value) for series, _, value in (line.rpartition(" ") for line in lines)}
 

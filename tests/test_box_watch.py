@@ -6,6 +6,7 @@ import pytest
 from owbox import cloud, metrics, packages, ready, release, services, units, watch
 from owbox.base import TransientError
 
+from provisioning.spec import TlsMode
 from tests import boxes
 
 HOST = "metrics.ap-southeast-1.aliyuncs.com"
@@ -31,16 +32,42 @@ def told(monkeypatch):
     return found
 
 
-def value(told):
+def values(told):
     [(host, action, query)] = told
-    assert (host, action, query["MetricList.1.MetricName"]) == (HOST, "PutCustomMetric", "open_webui_ready")
-    assert json.loads(query["MetricList.1.Dimensions"]) == {"instanceId": "i-1"}
-    return json.loads(query["MetricList.1.Values"])["value"]
+    assert (host, action) == (HOST, "PutCustomMetric")
+    points = [f"MetricList.{key.split('.')[1]}" for key in query if key.endswith(".MetricName")]
+    assert all(json.loads(query[f"{point}.Dimensions"]) == {"instanceId": "i-1"} for point in points)
+    return {query[f"{point}.MetricName"]: json.loads(query[f"{point}.Values"])["value"] for point in points}
+
+
+def value(told):
+    return values(told)["open_webui_ready"]
 
 
 def test_a_box_that_serves_says_so_each_time(box, told):
     watch.watch(box)
     assert value(told) == 1
+
+
+LASTS = {"open_webui_ready": 1, "open_webui_certificate": 1}
+
+
+@pytest.mark.parametrize(
+    ("mode", "left_s", "wanted"),
+    [
+        (TlsMode.IP, 86400 + 60, LASTS),
+        (TlsMode.DOMAIN, 86400 - 60, {**LASTS, "open_webui_certificate": 0}),
+        (TlsMode.IP, 0, {**LASTS, "open_webui_certificate": 0}),
+        (TlsMode.INTERNAL, 0, {"open_webui_ready": 1}),
+    ],
+)
+def test_an_authoritys_certificate_is_told_of_a_day_before_its_end(
+    tmp_path, box, told, monkeypatch, mode, left_s, wanted
+):
+    """A renewal that fails shows to nobody before the page does not open, and a fallback not at all."""
+    monkeypatch.setattr(services, "certified", lambda _, seconds=0: seconds < left_s)
+    watch.watch(boxes.release(tmp_path / mode, boxes.spec(metrics_endpoint=HOST, tls__mode=mode)))
+    assert values(told) == wanted
 
 
 def refused(*_: object) -> None:
@@ -147,7 +174,7 @@ def test_caddys_own_authority_is_in_force_exactly_while_there_is_no_other_certif
     """A renewal that fails would else replace a certificate that is valid for days."""
     ran = []
     caddy_runs(box, issuers)
-    monkeypatch.setattr(services, "certified", lambda _: certified)
+    monkeypatch.setattr(services, "certified", lambda *_: certified)
     monkeypatch.setattr(watch, "run", lambda *argv: ran.append(argv))
     watch.watch(box)
     assert ran == ([("systemctl", done, "owbox-caddy.service")] if done else [])

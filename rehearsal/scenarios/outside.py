@@ -1,5 +1,6 @@
 """Group 2. The outside world beside the downloads: mirrors, registries, the certificate authority, no way out."""
 
+import re
 import time
 
 from rehearsal.box import Box
@@ -120,9 +121,11 @@ def acme_down(box: Box) -> Figures:
     expect("warning" in said["certificate"], f"{said['certificate']}")
     own = served(box)
     expect("Caddy Local Authority" in own, f"meanwhile it serves a certificate of {own}")
+    expect(reported(box) == "0", "the alarm is told of a certificate of the authority's")
     box.fail()
     real = eventually("a certificate of the authority", 120, lambda: _from(served(box), "Pebble"))
     box.answers()
+    expect(reported(box) == "1", "the alarm is not told of the authority's certificate")
     expect(box.met(ACME), "nobody asked the authority while it was down: the scenario shows nothing")
     return {"certificate": said["certificate"]["warning"], "meanwhile": own, "then": real}
 
@@ -150,6 +153,13 @@ def renewal_fails(box: Box) -> Figures:
     expect(served(box) == before, f"people get a certificate of {served(box)}; Caddy says: {told}")
     box.answers()
     return {"the renewal": told.splitlines()[0], "people get": before}
+
+
+def reported(box: Box) -> str:
+    """What the box says of the authority's certificate, each minute: to Prometheus, and to CloudMonitor's alarm."""
+    said = box.run("systemctl start owbox-watch && curl -sSf http://127.0.0.1:9101/metrics")
+    [value] = re.findall(r"^open_webui_certificate\{\} (\d)", said, re.MULTILINE)
+    return str(value)
 
 
 def served(box: Box) -> str:

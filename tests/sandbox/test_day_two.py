@@ -1,6 +1,7 @@
 """Changes of a stack that people use, through real `up`s: in place, rolled back, interrupted, restored."""
 
 import os
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -17,6 +18,7 @@ from sandbox.parts import Image, Parts
 from sandbox.session import Session
 from tests.sandbox.changing import Changing, Times
 
+ROOT = Path(__file__).parents[2]
 NAME = "daytwo"
 MODELS = [
     {"name": "tiny", "source": "tiny:1"},
@@ -140,6 +142,7 @@ def test_another_version_of_ollama_comes_from_the_mirror_and_restarts_ollama_alo
 def test_the_box_tells_a_prometheus_beside_it(stack, keepsake):
     told = stack.box.run("systemctl start owbox-watch && curl -sSf http://127.0.0.1:9101/metrics")
     assert "open_webui_ready{} 1" in told
+    assert "open_webui_certificate{} 1" in told
     assert 'open_webui_step_seconds{step="models"}' in told
     assert 'open_webui_model_bytes{model="tiny:latest"}' in told
 
@@ -241,6 +244,28 @@ def test_the_version_before_is_not_started_on_the_database_of_the_new_one(stack,
     reason = refused(stack, "back to the version before", openWebui={"image": older})
     assert SCHEMA in reason
     assert stack.seen() == before
+    keepsake.check(stack.box)
+
+
+def test_the_runbook_brings_the_version_before_back_with_its_own_database(stack, keepsake, following):
+    """By the runbook's own commands, as an operator types them."""
+    before, began = stack.seen(), time.monotonic()
+    text = " ".join((ROOT / "docs/runbooks/roll-back.md").read_text().split())
+    look, *by_hand = re.findall(
+        r"`python -m ops exec --stack STACK -- (\S[^`]*backups[^`]*|systemctl stop [^`]*)`", text
+    )
+    [copy] = re.findall(r"before-[0-9a-f]+\.db", stack.box.run(look))
+    with stack.probed() as cut:
+        for command in by_hand:
+            stack.box.run(command.replace("before-RELEASE.db", copy))
+        stack.up(openWebui={"image": stack.session.engine.config["open-webui:openWebui"]["image"]})
+    TIMES.keep("version before, by hand", cut, began)
+    assert len(by_hand) == 2
+    assert stack.seen().image != before.image
+    assert stack.box.service().call("GET", "/api/version")["version"] != following.version
+    keepsake.check(stack.box)
+    stack.up(openWebui={"image": reference(following)})
+    assert stack.seen().image == following.digest
     keepsake.check(stack.box)
 
 

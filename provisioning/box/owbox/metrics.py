@@ -54,9 +54,9 @@ def asked(box: Box) -> list[str]:
     return [line("ollama_connections", sum(row[1] == here and row[3] == ESTABLISHED for row in rows))]
 
 
-def export(box: Box, *, up: bool) -> None:
-    """What cannot be measured now is left out, but for `ready`, which says so."""
-    lines = [line("ready", int(up)), line("checked_timestamp_seconds", round(time.time()))]
+def export(box: Box, values: dict[str, int]) -> None:
+    """Beside `values`; what cannot be measured now is left out."""
+    lines = [line(name, value) for name, value in (*values.items(), ("checked_timestamp_seconds", round(time.time())))]
     lines += gate(release.report(box))
     for measure in (gpus, loaded, asked):
         with suppress(*TRANSIENT):

@@ -248,11 +248,11 @@ def caddy_now(box: Box) -> dict[str, Any]:
     return config
 
 
-def certified(box: Box) -> bool:
-    """Whether a certificate of the authority's is there, and not yet over."""
+def certified(box: Box, seconds: int = 0) -> bool:
+    """Whether a certificate of the authority's is there, and not over in so many seconds."""
     place = f"{urlsplit(box.spec['tls']['acme_directory']).hostname}*/{box.host}/{box.host}.crt"
     found = (box.data / "caddy/certificates").glob(place)
-    return any(succeeds("openssl", "x509", "-noout", "-checkend", "0", "-in", path) for path in found)
+    return any(succeeds("openssl", "x509", "-noout", "-checkend", str(seconds), "-in", path) for path in found)
 
 
 def caddy_reload(box: Box) -> Launch:

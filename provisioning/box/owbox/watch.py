@@ -6,12 +6,13 @@ What gave up is started again.
 import json
 import ssl
 import time
+from contextlib import suppress
 
 from owbox import cloud, metrics, packages, ready, release, services, units
 from owbox.base import OLLAMA, TRANSIENT, Box, StepError, fetch_json, full, noted, request, run, say, write
 
-METRIC = "open_webui_ready"  # the alarm's name for it
 AGAIN_S = 900  # between two attempts to start what gave up
+DAY_S = 86400
 
 
 def serves(box: Box) -> None:
@@ -32,17 +33,19 @@ def serves(box: Box) -> None:
             say(f"{model} was not in memory: loaded")
 
 
-def report(host: str, value: int) -> None:
-    """One point of the custom metric (CloudMonitor, PutCustomMetric), by the instance's id."""
-    point = {
-        "MetricName": METRIC,
-        "GroupId": "0",
-        "Dimensions": json.dumps({"instanceId": cloud.metadata("instance-id")}),
-        "Time": str(int(time.time() * 1000)),
-        "Type": "0",
-        "Values": json.dumps({"value": value}),
-    }
-    query = {f"MetricList.1.{key}": text for key, text in point.items()}
+def report(host: str, values: dict[str, int]) -> None:
+    """One point of each custom metric (CloudMonitor, PutCustomMetric), by the instance's id."""
+    query: dict[str, str] = {}
+    for number, (name, value) in enumerate(values.items(), start=1):
+        point = {
+            "MetricName": f"open_webui_{name}",
+            "GroupId": "0",
+            "Dimensions": json.dumps({"instanceId": cloud.metadata("instance-id")}),
+            "Time": str(int(time.time() * 1000)),
+            "Type": "0",
+            "Values": json.dumps({"value": value}),
+        }
+        query |= {f"MetricList.{number}.{key}": text for key, text in point.items()}
     cloud.call(host, "PutCustomMetric", "2019-01-01", query, cloud.role_credentials())
 
 
@@ -74,10 +77,14 @@ def watch(box: Box) -> None:
     except (StepError, *TRANSIENT) as error:
         reason = str(error)
         say(f"not serving: {reason}")
-    metrics.export(box, up=not reason)
+    values = {"ready": int(not reason)}
+    if box.spec["tls"]["mode"] != "internal":
+        with suppress(*TRANSIENT):
+            values["certificate"] = int(services.certified(box, DAY_S))
+    metrics.export(box, values)
     if host := box.spec["metrics_endpoint"]:
         try:
-            report(host, 0 if reason else 1)
+            report(host, values)
         except (StepError, *TRANSIENT) as error:
             say(f"CloudMonitor was not told: {error}")
     if not release.under_way(box):
