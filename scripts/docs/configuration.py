@@ -20,7 +20,7 @@ WORDS: Final = {str: "text", int: "whole number", float: "number", bool: "true o
 HEAD = f"""\
 # Configuration
 
-<!-- Made by `make docs` from infra/sections.py and infra/settings.py. -->
+<!-- Made by `make docs` from infra/sections/ and infra/settings.py. -->
 
 A stack is one file, `Pulumi.NAME.yaml`; `Pulumi.dev.yaml` is the smallest useful one. Five keys have no default:
 `alicloud:region`, `access.allowedNetworks`, `admin.email`, `instance.type` and `instance.zone`. Every other key may be
