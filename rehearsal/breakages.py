@@ -379,6 +379,10 @@ SLOW_IS_BROKEN = '"flush_interval": -1, "transport": {"protocol": "http", "respo
 LOAD = (
     broken("^(ten|fifty) people chat at once", "Caddy waits a quarter of a second for an answer", ": 504",
            code("services", '"flush_interval": -1,', SLOW_IS_BROKEN), then=RELOAD),
+    broken("documents are uploaded and found",
+           "the container has Docker's limit of open files, and Chroma as many indices", "MiB in memory",
+           code("services", '        "ulimit": f"nofile={max(1024, memory // 2)}",\n', ""),
+           then="systemctl restart owbox-open-webui"),
 )  # fmt: skip
 
 OPEN_22 = nft("tcp dport { 80, 443 } accept", "tcp dport { 22, 80, 443 } accept")

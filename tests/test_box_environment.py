@@ -98,6 +98,13 @@ def test_the_container_runs_the_images_own_start_by_digest_and_can_do_little(lau
     assert "--publish=127.0.0.1:8080:8080" in argv
 
 
+@pytest.mark.parametrize(("mib", "files"), [(1024, 1024), (8192, 4096)])
+def test_the_indices_that_chroma_keeps_do_not_fill_the_containers_memory(launch, tmp_path, mib, files):
+    """One for each five files that it may open."""
+    argv = launch(boxes.release(tmp_path, boxes.spec(limits__open_webui_memory_mib=mib))).argv
+    assert {f"--memory={mib}m", f"--ulimit=nofile={files}"} <= set(argv)
+
+
 def test_the_same_image_from_another_mirror_is_no_other_one(launch, tmp_path, monkeypatch):
     other = boxes.SPEC.open_webui.image.model_copy(update={"registry": "mirror.example"})
     box = boxes.release(tmp_path, boxes.spec(open_webui__image=other))

@@ -30,7 +30,7 @@ def mirror_gone(box: Box) -> Figures:
     """Broken by: a program whose last words are lost (base.run)."""
     box.fail(Fault(host=MIRRORS, kind=Kind.STATUS, status=404))
     box.start()
-    said = box.wait_for_refusal("apt-get", "Unable to locate package", seconds=400)
+    said = box.wait_for_refusal("apt-get", "does not have a Release file", seconds=400)
     expect(said["unit"] == "owbox-packages", f"{said}")
     return {"reason": said["reason"], "seconds": said["seconds"]}
 

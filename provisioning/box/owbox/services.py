@@ -131,13 +131,17 @@ def open_webui(box: Box) -> Launch:
     image = local_image(box)
     found = json.loads(run("docker", "image", "inspect", image))[0]["Config"]  # Docker 28 leaves out what is empty
     inside, outside = "/run/open-webui-box", box.run / "open-webui"
+    memory = box.spec["limits"]["open_webui_memory_mib"]
     options = {
         "name": "open-webui",
         "network": "owbox",
         "publish": "127.0.0.1:8080:8080",
         "mount": f"type=bind,source={box.data}/open-webui,target=/app/backend/data",
         "volume": f"{outside}:{inside}:ro",
-        "memory": f"{box.spec['limits']['open_webui_memory_mib']}m",
+        "memory": f"{memory}m",
+        # Chroma keeps an index of each document in memory, 3 MiB or more, as long as there are five of these for each
+        # (chromadb 1.5.9, api/rust.py); Docker's million would let them fill it. So they take a third or so.
+        "ulimit": f"nofile={max(1024, memory // 2)}",
         "pids-limit": "2048",
         "cap-drop": "ALL",
         "security-opt": "no-new-privileges",
