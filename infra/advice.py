@@ -71,7 +71,7 @@ def of_the_models(models: tuple[ModelChoice, ...], ollama: Ollama) -> Iterator[s
 def of_the_access(region: str, access: Access) -> Iterator[str]:
     if IPv4Network("0.0.0.0/0") in access.allowed_networks:
         yield _line("access.allowedNetworks", "the whole internet may open the page; only the password keeps it out")
-    if access.tls.mode is TlsMode.INTERNAL:
+    if not access.tls.by_authority:
         yield _line("access.tls.mode", "internal: browsers warn until they trust the box's own authority")
     if access.tls.mode is TlsMode.DOMAIN and is_mainland(region):
         yield _line("access.tls.domain", "a mainland server answers for a domain only after its ICP filing")

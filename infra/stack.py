@@ -18,7 +18,6 @@ from infra.settings import ADMIN_PASSWORD, Settings
 from infra.sizing import image_family
 from infra.storage import SnapshotSchedule, Storage, StorageArgs
 from provisioning import bundle
-from provisioning.spec import TlsMode
 
 Outputs = Mapping[str, pulumi.Input[object]]
 
@@ -37,7 +36,7 @@ def deploy(settings: Settings) -> Outputs:
         FirewallArgs(
             vpc_id=network.vpc_id,
             allowed_networks=settings.access.allowed_networks,
-            acme=settings.access.tls.mode is not TlsMode.INTERNAL,
+            acme=settings.access.tls.by_authority,
             physical_name=name,
             tags=tags,
         ),
@@ -185,7 +184,7 @@ def _watch(
                 readiness=ReadinessReports(
                     account_id=identity.account_id,
                     since=release,
-                    certificate=settings.access.tls.mode is not TlsMode.INTERNAL,
+                    certificate=settings.access.tls.by_authority,
                 ),
                 physical_name=settings.name,
             ),

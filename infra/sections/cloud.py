@@ -49,6 +49,11 @@ class Tls(Section):
     )
     email: fields.Email | None = Field(None, description="who hears of certificate trouble")
 
+    @property
+    def by_authority(self) -> bool:
+        """Whether a public authority is asked for the certificate, not the box's own."""
+        return self.mode is not TlsMode.INTERNAL
+
     @model_validator(mode="after")
     def _domain_where_used(self) -> Self:
         if (self.mode is TlsMode.DOMAIN) != (self.domain is not None):

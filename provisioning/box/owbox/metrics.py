@@ -56,7 +56,8 @@ def asked(box: Box) -> list[str]:
 
 def export(box: Box, values: dict[str, int]) -> None:
     """Beside `values`; what cannot be measured now is left out."""
-    lines = [line(name, value) for name, value in (*values.items(), ("checked_timestamp_seconds", round(time.time())))]
+    lines = [line(name, value) for name, value in values.items()]
+    lines.append(line("checked_timestamp_seconds", round(time.time())))
     lines += gate(release.report(box))
     for measure in (gpus, loaded, asked):
         with suppress(*TRANSIENT):

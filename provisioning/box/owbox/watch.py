@@ -35,16 +35,15 @@ def serves(box: Box) -> None:
 
 def report(host: str, values: dict[str, int]) -> None:
     """One point of each custom metric (CloudMonitor, PutCustomMetric), by the instance's id."""
+    every = {
+        "GroupId": "0",
+        "Dimensions": json.dumps({"instanceId": cloud.metadata("instance-id")}),
+        "Time": str(int(time.time() * 1000)),
+        "Type": "0",
+    }
     query: dict[str, str] = {}
     for number, (name, value) in enumerate(values.items(), start=1):
-        point = {
-            "MetricName": f"open_webui_{name}",
-            "GroupId": "0",
-            "Dimensions": json.dumps({"instanceId": cloud.metadata("instance-id")}),
-            "Time": str(int(time.time() * 1000)),
-            "Type": "0",
-            "Values": json.dumps({"value": value}),
-        }
+        point = {**every, "MetricName": f"open_webui_{name}", "Values": json.dumps({"value": value})}
         query |= {f"MetricList.{number}.{key}": text for key, text in point.items()}
     cloud.call(host, "PutCustomMetric", "2019-01-01", query, cloud.role_credentials())
 
