@@ -174,6 +174,10 @@ class Box:
             raise UnmetError(f"{error}; last: {last}") from None
         return round(time.monotonic() - began, 1)
 
+    def metrics(self) -> str:
+        """What the box tells a Prometheus of the state that it is in now."""
+        return self.run("systemctl start owbox-watch && curl -sSf http://127.0.0.1:9101/metrics")
+
     def journal(self, lines: int = 300) -> str:
         """The end of the machine's journal."""
         try:

@@ -54,6 +54,23 @@ class Service:
     def models(self) -> set[str]:
         return {model["id"] for model in self.call("GET", "/api/models")["data"]}
 
+    def upload(self, name: str, text: str) -> str:
+        """A document; its id."""
+        stored = self.call("POST", "/api/v1/files/", files={"file": (name, text.encode(), "text/plain")})
+        return str(stored["id"])
+
+    def indexed(self, file_id: str) -> bool:
+        """Whether people can ask about a document yet. `UnmetError` where it could not be read."""
+        state = self.call("GET", f"/api/v1/files/{file_id}/process/status", params={"stream": "false"})
+        expect(state["status"] != "failed", f"the document could not be read: {state}")
+        return bool(state["status"] == "completed")
+
+    def passages(self, file_id: str, question: str) -> list[str]:
+        """What of a document the embedding model finds for a question."""
+        query = {"collection_names": [f"file-{file_id}"], "query": question, "k": 2}
+        found = self.call("POST", "/api/v1/retrieval/query/collection", json=query)
+        return [text for texts in found["documents"] for text in texts]
+
     def chat(self, model: str, text: str, **more: Any) -> tuple[str, int]:
         """A streamed answer: its words, and in how many events they came."""
         words = list(self.stream(model, text, **more))

@@ -32,9 +32,8 @@ class Keepsake:
         words, _ = service.chat(MODEL, "Say hello.", max_tokens=8)
         body = {"chat": {"title": person, "models": [MODEL], "messages": [{"role": "assistant", "content": words}]}}
         chat = service.call("POST", "/api/v1/chats/new", json=body)
-        document = {"file": ("lighthouse.txt", TEXT.encode(), "text/plain")}
-        stored = service.call("POST", "/api/v1/files/", files=document)
-        kept = cls(person, chat["id"], words, stored["id"], service.token, _key(box))
+        stored = service.upload("lighthouse.txt", TEXT)
+        kept = cls(person, chat["id"], words, stored, service.token, _key(box))
         eventually("the document's index", 60, lambda: kept.indexed(box) or None)
         return kept
 
@@ -53,13 +52,9 @@ class Keepsake:
     def indexed(self, box: Box) -> bool:
         """Whether the document is found by its content."""
         service = box.service()
-        state = service.call("GET", f"/api/v1/files/{self.file_id}/process/status", params={"stream": "false"})
-        expect(state["status"] != "failed", f"the document could not be read: {state}")
-        if state["status"] != "completed":
-            return False
-        query = {"collection_names": [f"file-{self.file_id}"], "query": "lighthouse vault code", "k": 2}
-        found = service.call("POST", "/api/v1/retrieval/query/collection", json=query)
-        return any("7391" in text for texts in found["documents"] for text in texts)
+        return service.indexed(self.file_id) and any(
+            "7391" in text for text in service.passages(self.file_id, "lighthouse vault code")
+        )
 
 
 def _key(box: Box) -> str:

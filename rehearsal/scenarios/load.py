@@ -14,6 +14,7 @@ from rehearsal.scenarios.keepsake import TEXT
 from rehearsal.service import Service, eventually
 
 PASSWORD = "correct horse battery"  # noqa: S105  of people who are made up
+DOCUMENTS = 400
 QUEUE_FULL = ("503", "server busy", "maximum pending requests")  # Ollama's documented answer
 # Peaks of resident memory, MiB: what was measured, and a quarter to a half as much again. Open WebUI's is 400 with
 # nothing uploaded, and 2.6 more for each of the 204 indices of documents that it may keep (services.open_webui).
@@ -42,11 +43,7 @@ class Person:
                     raise
                 self.refused += 1
             if self.uploads:
-                document = {"file": (f"note-{len(self.files)}.txt", TEXT.encode(), "text/plain")}
-                self.files.append(self.service.call("POST", "/api/v1/files/", files=document)["id"])
-
-
-DOCUMENTS = 400
+                self.files.append(self.service.upload(f"note-{len(self.files)}.txt", TEXT))
 
 
 def crowd(box: Box, people: int, uploading: int, seconds: float) -> Figures:
@@ -119,23 +116,14 @@ def documents(box: Box) -> Figures:
 
     def upload(number: int) -> str:
         """One after the other: Open WebUI's SQLite refuses some that come at once, which is another matter."""
-        document = {"file": (f"note-{number}.txt", f"{TEXT} Note {number}.".encode(), "text/plain")}
-        file_id = str(service.call("POST", "/api/v1/files/", files=document)["id"])
-        eventually(f"the index of document {number}", 30, lambda: indexed(service, file_id) or None)
+        file_id = service.upload(f"note-{number}.txt", f"{TEXT} Note {number}.")
+        eventually(f"the index of document {number}", 30, lambda: service.indexed(file_id) or None)
         return file_id
 
     before = inside.peak_mib(box, inside.OPEN_WEBUI)
     ids = [upload(number) for number in range(DOCUMENTS)]
     peak = inside.peak_mib(box, inside.OPEN_WEBUI)
     expect(peak < most, f"Open WebUI had {peak} MiB in memory; at most {most} are right")
-    query = {"collection_names": [f"file-{ids[0]}"], "query": "lighthouse vault code", "k": 2}
-    first = service.call("POST", "/api/v1/retrieval/query/collection", json=query)
-    expect("Note 0." in str(first["documents"]), f"the first document is not found any more: {first}")
+    first = service.passages(ids[0], "lighthouse vault code")
+    expect("Note 0." in str(first), f"the first document is not found any more: {first}")
     return {"documents": len(ids), "MiB before": before, "peak MiB": peak}
-
-
-def indexed(service: Service, file_id: str) -> bool:
-    """Whether people can ask about it yet."""
-    state = service.call("GET", f"/api/v1/files/{file_id}/process/status", params={"stream": "false"})
-    expect(state["status"] != "failed", f"{state}")
-    return bool(state["status"] == "completed")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from ops.program import ROOT
 from rehearsal.box import Box
 from rehearsal.scenarios.keepsake import Keepsake
 from rehearsal.service import Service, eventually
@@ -18,7 +19,6 @@ from sandbox.parts import Image, Parts
 from sandbox.session import Session
 from tests.sandbox.changing import Changing, Times
 
-ROOT = Path(__file__).parents[2]
 NAME = "daytwo"
 MODELS = [
     {"name": "tiny", "source": "tiny:1"},
@@ -68,6 +68,11 @@ def keepsake(stack: Changing) -> Keepsake:
 
 def reference(image: Image) -> str:
     return f"{image.reference}@{image.digest}"
+
+
+def version_before(stack):
+    """The image that the stack began with."""
+    return stack.session.engine.config["open-webui:openWebui"]["image"]
 
 
 def refused(stack: Changing, what: str, **sections: object) -> str:
@@ -140,7 +145,7 @@ def test_another_version_of_ollama_comes_from_the_mirror_and_restarts_ollama_alo
 
 
 def test_the_box_tells_a_prometheus_beside_it(stack, keepsake):
-    told = stack.box.run("systemctl start owbox-watch && curl -sSf http://127.0.0.1:9101/metrics")
+    told = stack.box.metrics()
     assert "open_webui_ready{} 1" in told
     assert "open_webui_certificate{} 1" in told
     assert 'open_webui_step_seconds{step="models"}' in told
@@ -240,8 +245,7 @@ OTHER_SYSTEM = "m-t4n4sanotherimage001"  # a custom image: the machine itself is
 
 def test_the_version_before_is_not_started_on_the_database_of_the_new_one(stack, keepsake):
     before = stack.seen()
-    older = stack.session.engine.config["open-webui:openWebui"]["image"]
-    reason = refused(stack, "back to the version before", openWebui={"image": older})
+    reason = refused(stack, "back to the version before", openWebui={"image": version_before(stack)})
     assert SCHEMA in reason
     assert stack.seen() == before
     keepsake.check(stack.box)
@@ -258,7 +262,7 @@ def test_the_runbook_brings_the_version_before_back_with_its_own_database(stack,
     with stack.probed() as cut:
         for command in by_hand:
             stack.box.run(command.replace("before-RELEASE.db", copy))
-        stack.up(openWebui={"image": stack.session.engine.config["open-webui:openWebui"]["image"]})
+        stack.up(openWebui={"image": version_before(stack)})
     TIMES.keep("version before, by hand", cut, began)
     assert len(by_hand) == 2
     assert stack.seen().image != before.image

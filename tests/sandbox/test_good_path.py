@@ -164,24 +164,11 @@ def test_a_second_model_is_downloaded_from_the_ui(service):
 
 
 def test_a_document_is_uploaded_and_retrieved_by_the_local_embedding_model(service):
-    text = b"The vault code of the northern lighthouse is 7391. Ships pass it at dusk."
-    stored = service.call("POST", "/api/v1/files/", files={"file": ("lighthouse.txt", text, "text/plain")})
-
-    def processed() -> bool | None:
-        status = service.call("GET", f"/api/v1/files/{stored['id']}/process/status", params={"stream": "false"})[
-            "status"
-        ]
-        assert status != "failed"
-        return True if status == "completed" else None
-
-    eventually("the document's index", 60, processed)
-    found = service.call(
-        "POST",
-        "/api/v1/retrieval/query/collection",
-        json={"collection_names": [f"file-{stored['id']}"], "query": "lighthouse vault code", "k": 2},
-    )
-    assert any("7391" in document for documents in found["documents"] for document in documents)
-    files = [{"type": "file", "id": stored["id"]}]
+    text = "The vault code of the northern lighthouse is 7391. Ships pass it at dusk."
+    stored = service.upload("lighthouse.txt", text)
+    eventually("the document's index", 60, lambda: service.indexed(stored) or None)
+    assert any("7391" in passage for passage in service.passages(stored, "lighthouse vault code"))
+    files = [{"type": "file", "id": stored}]
     assert service.chat("tiny:latest", "What is the vault code?", max_tokens=8, files=files)[0].strip()
 
 
