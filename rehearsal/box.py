@@ -54,7 +54,7 @@ class Box:
         journal = "journalctl --no-pager -o cat -n 40 --cursor-file=/run/rehearsal-cursor"
         self.run(f"{journal} >/dev/null", 30)
         again = f"systemctl reset-failed {units}; systemctl restart {units}"  # also the sixth time in ten seconds
-        script = f"{again}; code=$?; {journal} {_each('-u', names)}; exit $code"
+        script = f"{again}; code=$?; journalctl --sync; {journal} {_each('-u', names)}; exit $code"
         return self.attempt(script, timeout_s)
 
     def start(self) -> None:

@@ -1,8 +1,7 @@
 """Proof that each scenario can fail: its deliberate fault is made, it is played, and must fail by the expected words.
 
-`python -m rehearsal.mutations [PATTERN …]` does so for the scenarios whose names hold a pattern, or for all. Faults of
-the box are made on one machine, which is reset in between; faults of the program in a copy of the repository. What was
-seen is written to rehearsal/seen.json and docs/rehearsal.md. It ends with 1 where something was not seen.
+Faults of the box are made on one machine, which is reset in between; faults of the program in a copy of the repository.
+What was seen is written to rehearsal/seen.json and docs/rehearsal.md. It ends with 1 where something was not seen.
 """
 
 import json
@@ -11,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import time
+from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -29,9 +29,14 @@ from sandbox.engine import REPOSITORY
 NAME = "rehearsem"  # the sandbox; a rehearsal has another one
 
 
-def main(patterns: Sequence[str]) -> int:
+def main(arguments: Sequence[str]) -> int:
     """Each fault in turn; 1 where one was not seen."""
-    chosen = [known for known in all_scenarios() if not patterns or any(re.search(p, known.name) for p in patterns)]
+    parser = ArgumentParser("python -m rehearsal.mutations", description=__doc__)
+    parser.add_argument("patterns", nargs="*", type=_pattern, metavar="PATTERN", help="of names; without any: all")
+    patterns = parser.parse_args(arguments).patterns
+    chosen = [known for known in all_scenarios() if not patterns or any(p.search(known.name) for p in patterns)]
+    if not chosen:
+        parser.error(f"no scenario's name holds {' or '.join(repr(p.pattern) for p in patterns)}")
     unseen, stages = 0, Stages(print, NAME)
     stages.pictures = False
     try:
@@ -44,6 +49,13 @@ def main(patterns: Sequence[str]) -> int:
     seen.write_page()
     print(f"{len(chosen) - unseen} seen, {unseen} not seen")
     return 1 if unseen else 0
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise ArgumentTypeError(f"{text!r} is not a regular expression: {error}") from None
 
 
 def _prove(known: Scenario, stages: Stages) -> int:

@@ -6,6 +6,7 @@ from rehearsal.scenario import Figures, Group, Stage, expect, scenario
 from sandbox.services.origins import GHCR_BLOBS, GITHUB_ASSETS, OLLAMA_BLOBS
 
 TARGET = 1.15
+JUST_BEFORE = "just-before"
 CHAINS = (
     ("packages", "image", "open-webui"),
     ("packages", "network", "open-webui"),
@@ -37,11 +38,24 @@ def bound(box: Box, quick: dict[str, dict[str, float]], tail: float, mbps: float
     return max((sum(seconds[step] for step in chain) + tail, chain) for chain in CHAINS)
 
 
+def unlimited(box: Box) -> tuple[dict[str, dict[str, float]], float]:
+    """The same first boot with all the bandwidth there is: its steps, and what the gate adds at the end.
+
+    Right before the one that is measured, as this host is not equally fast all hour.
+    """
+    box.region.save(JUST_BEFORE)
+    box.start()
+    said = box.wait_until_ready(240)
+    box.lose_power()
+    box.region.restore(JUST_BEFORE)
+    steps = said["steps"]
+    return steps, said["seconds"] - max(span["end"] for span in steps.values())
+
+
 def measure(box: Box, mbps: float) -> Figures:
     """A first boot that fetches everything, at this bandwidth, against its bound."""
-    quick = box.first_boot["steps"]
-    tail = box.first_boot["seconds"] - max(span["end"] for span in quick.values())
     no_images(box)
+    quick, tail = unlimited(box)
     box.region.set_download_rate(box.instance_id, mbps)
     box.mark()
     box.start()
