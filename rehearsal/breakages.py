@@ -375,13 +375,15 @@ CLOUD = (
            Edit("infra/gpu_instance.py", '            status="Running",', "")),
 )  # fmt: skip
 
-SLOW_IS_BROKEN = '"flush_interval": -1, "transport": {"protocol": "http", "response_header_timeout": "250ms"},'
+KEPT_ALIVE = '"keep_alive": {"idle_timeout": "2s"}'
 LOAD = (
     broken("^(ten|fifty) people chat at once", "Caddy waits a quarter of a second for an answer", ": 504",
-           code("services", '"flush_interval": -1,', SLOW_IS_BROKEN), then=RELOAD),
+           code("services", KEPT_ALIVE, '"response_header_timeout": "250ms"'), then=RELOAD),
+    broken("^a connection that nobody uses", "Caddy keeps it for two minutes", "Open WebUI closed",
+           code("services", KEPT_ALIVE, '"keep_alive": {}'), then=RELOAD),
     broken("documents are uploaded and found",
-           "the container has Docker's limit of open files, and Chroma as many indices", "MiB in memory",
-           code("services", '        "ulimit": f"nofile={max(1024, memory // 2)}",\n', ""),
+           "the container may open 8,000 files, and Chroma keeps as many indices as that allows", "MiB in memory",
+           code("services", "files = max(1024, memory // 2)", "files = 8000"),
            then="systemctl restart owbox-open-webui"),
 )  # fmt: skip
 

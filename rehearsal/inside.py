@@ -1,6 +1,7 @@
 """What goes on inside the machine, seen and touched from the host: no command on the machine is as fast."""
 
 import os
+import resource
 import signal
 import time
 from collections.abc import Callable
@@ -66,6 +67,14 @@ def forget_peak(box: Box) -> None:
 def peak_mib(box: Box, unit: str) -> int:
     """The sum of the most that each process of a unit had in memory since `forget_peak`, MiB."""
     return sum(_field(pid, "VmHWM") for pid in pids(box, unit)) >> 10
+
+
+def files_left(box: Box, unit: str) -> int:
+    """How many files a unit's processes may open besides those that they have open; of the one with fewest."""
+    return min(
+        resource.prlimit(pid, resource.RLIMIT_NOFILE)[0] - len(list(Path(f"/proc/{pid}/fd").iterdir()))
+        for pid in pids(box, unit)
+    )
 
 
 def _command(pid: int) -> str:

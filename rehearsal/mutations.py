@@ -20,7 +20,7 @@ from rehearsal import seen
 from rehearsal.breakages import Breakage, breakage_of
 from rehearsal.changes import changed_files
 from rehearsal.runner import play_one
-from rehearsal.scenario import Scenario
+from rehearsal.scenario import Scenario, Stage
 from rehearsal.scenarios import all_scenarios
 from rehearsal.stages import Stages
 from sandbox import session
@@ -41,6 +41,9 @@ def main(arguments: Sequence[str]) -> int:
     stages.pictures = False
     try:
         with stages.opened():
+            if any(breakage_of(known.name).on_box for known in chosen):
+                with stages.on(Stage.BOX):
+                    pass  # the base comes up intact; what is broken comes onto it
             for known in chosen:
                 unseen += _prove(known, stages)
     finally:

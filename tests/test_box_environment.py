@@ -1,5 +1,6 @@
 import json
 import os
+import resource
 import sqlite3
 import subprocess
 from contextlib import closing
@@ -100,9 +101,37 @@ def test_the_container_runs_the_images_own_start_by_digest_and_can_do_little(lau
 
 @pytest.mark.parametrize(("mib", "files"), [(1024, 1024), (8192, 4096)])
 def test_the_indices_that_chroma_keeps_do_not_fill_the_containers_memory(launch, tmp_path, mib, files):
-    """One for each five files that it may open."""
+    """One for each five files that it may open when it starts."""
     argv = launch(boxes.release(tmp_path, boxes.spec(limits__open_webui_memory_mib=mib))).argv
-    assert {f"--memory={mib}m", f"--ulimit=nofile={files}"} <= set(argv)
+    assert {f"--memory={mib}m", f"--ulimit=nofile={files}:{files + 4096}"} <= set(argv)
+
+
+def test_when_it_answers_it_may_open_all_files(tmp_path, monkeypatch):
+    """What it has counted until then, Chroma will hold open. A process that has ended since it was listed is left out."""
+    box = boxes.release(tmp_path)
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    asked = []
+
+    def limited() -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (100, 400))
+
+    with subprocess.Popen(["sleep", "60"], preexec_fn=limited) as process:  # noqa: PLW1509
+
+        def run(*argv: str) -> str:
+            asked.append(argv)
+            return f"PID\n{ended.pid}\n{process.pid}\n"
+
+        monkeypatch.setenv("MAINPID", str(process.pid))
+        monkeypatch.setattr(services, "run", run)
+        monkeypatch.setattr(
+            services, "answers", lambda _: resource.prlimit(process.pid, resource.RLIMIT_NOFILE)[0] == 100
+        )
+        services.wait(box, "open-webui")
+        found = resource.prlimit(process.pid, resource.RLIMIT_NOFILE)
+        process.kill()
+    assert found == (400, 400)
+    assert asked == [("docker", "top", "open-webui", "-eo", "pid")]
 
 
 def test_the_same_image_from_another_mirror_is_no_other_one(launch, tmp_path, monkeypatch):
@@ -230,6 +259,7 @@ def test_a_database_of_an_older_version_is_started_on_and_may_take_its_time(tmp_
     waited = []
     monkeypatch.setenv("MAINPID", str(os.getpid()))
     monkeypatch.setattr(services, "wait_for", lambda _, seconds, __: waited.append(seconds))
+    monkeypatch.setattr(services, "unlock_files", lambda: None)
     for revision in ("aaa111", "bbb222", "bbb222"):
         migrated(box, revision)
         services.meet(box)

@@ -3,9 +3,11 @@
 import hashlib
 import json
 import os
+import resource
 import shutil
 import subprocess
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -132,6 +134,9 @@ def open_webui(box: Box) -> Launch:
     found = json.loads(run("docker", "image", "inspect", image))[0]["Config"]  # Docker 28 leaves out what is empty
     inside, outside = "/run/open-webui-box", box.run / "open-webui"
     memory = box.spec["limits"]["open_webui_memory_mib"]
+    # Chroma keeps an index of each document in memory, 3 MiB or more, as long as there are five of these for each
+    # (chromadb 1.5.9, api/rust.py); Docker's million would let them fill it. So they take a third or so.
+    files = max(1024, memory // 2)
     options = {
         "name": "open-webui",
         "network": "owbox",
@@ -139,9 +144,7 @@ def open_webui(box: Box) -> Launch:
         "mount": f"type=bind,source={box.data}/open-webui,target=/app/backend/data",
         "volume": f"{outside}:{inside}:ro",
         "memory": f"{memory}m",
-        # Chroma keeps an index of each document in memory, 3 MiB or more, as long as there are five of these for each
-        # (chromadb 1.5.9, api/rust.py); Docker's million would let them fill it. So they take a third or so.
-        "ulimit": f"nofile={max(1024, memory // 2)}",
+        "ulimit": f"nofile={files}:{files + 4096}",
         "pids-limit": "2048",
         "cap-drop": "ALL",
         "security-opt": "no-new-privileges",
@@ -324,6 +327,16 @@ def wait(box: Box, name: str) -> None:
         return answers(name)
 
     wait_for(f"{name} to answer", seconds, check)
+    if name == "open-webui":
+        unlock_files()
+
+
+def unlock_files() -> None:
+    """Chroma has counted its files by now, and will hold most of them open: what people need comes beside."""
+    limit = resource.RLIMIT_NOFILE
+    for pid in map(int, run("docker", "top", "open-webui", "-eo", "pid").split()[1:]):
+        with suppress(ProcessLookupError):  # it has ended meanwhile
+            resource.prlimit(pid, limit, resource.prlimit(pid, limit)[1:] * 2)
 
 
 def local_image(box: Box) -> str:
@@ -367,6 +380,8 @@ def caddy_configuration(box: Box) -> dict[str, Any]:
         {
             "handler": "reverse_proxy",
             "flush_interval": -1,  # words appear as the model finds them
+            # Open WebUI closes what was idle for 5 s (uvicorn's default): a question sent just then would be a 502.
+            "transport": {"protocol": "http", "keep_alive": {"idle_timeout": "2s"}},
             "upstreams": [{"dial": OPEN_WEBUI.removeprefix("http://")}],
         },
     ]
