@@ -56,10 +56,8 @@ def test_uploads_end_at_the_stacks_limit_and_words_are_not_held_back(tmp_path):
     handlers = {handler["handler"]: handler for handler in server["routes"][0]["handle"]}
     assert handlers["request_body"]["max_size"] == 100 * 1024 * 1024
     assert handlers["reverse_proxy"]["flush_interval"] == -1
-    idle = handlers["reverse_proxy"]["transport"]["keep_alive"]["idle_timeout"]
-    assert (
-        float(idle.removesuffix("s")) < 5
-    )  # uvicorn's own: the side that sends questions must be the first to give up
+    # uvicorn's own 5 s: the side that sends questions must be the first to give up.
+    assert float(handlers["reverse_proxy"]["transport"]["keep_alive"]["idle_timeout"].removesuffix("s")) < 5
 
 
 def test_another_source_of_certificates_needs_a_restart_and_another_upload_limit_does_not(tmp_path):

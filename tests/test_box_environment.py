@@ -112,24 +112,21 @@ def test_when_it_answers_it_may_open_all_files(tmp_path, monkeypatch):
     ended = subprocess.Popen(["true"])
     ended.wait()
     asked = []
-
-    def limited() -> None:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (100, 400))
-
-    with subprocess.Popen(["sleep", "60"], preexec_fn=limited) as process:  # noqa: PLW1509
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as process:  # it ends with its input, which `with` closes
 
         def run(*argv: str) -> str:
             asked.append(argv)
             return f"PID\n{ended.pid}\n{process.pid}\n"
 
+        def files(*limits: tuple[int, int]) -> tuple[int, int]:
+            return resource.prlimit(process.pid, resource.RLIMIT_NOFILE, *limits)
+
+        files((100, 400))
         monkeypatch.setenv("MAINPID", str(process.pid))
         monkeypatch.setattr(services, "run", run)
-        monkeypatch.setattr(
-            services, "answers", lambda _: resource.prlimit(process.pid, resource.RLIMIT_NOFILE)[0] == 100
-        )
+        monkeypatch.setattr(services, "answers", lambda _: files()[0] == 100)
         services.wait(box, "open-webui")
-        found = resource.prlimit(process.pid, resource.RLIMIT_NOFILE)
-        process.kill()
+        found = files()
     assert found == (400, 400)
     assert asked == [("docker", "top", "open-webui", "-eo", "pid")]
 

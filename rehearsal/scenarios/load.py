@@ -145,7 +145,7 @@ def idle(box: Box) -> Figures:
 
     def used() -> set[str]:
         service.call("GET", "/api/config")
-        return to_open_webui(box, "established") & set(re.findall(r":(\d+) .*caddy", box.run("ss -Htnp dport = :8080")))
+        return to_open_webui(box, "established", "caddy")
 
     ports = eventually("a connection from Caddy to Open WebUI", 30, lambda: used() or None)
     eventually("the end of it", 60, lambda: not ports & to_open_webui(box, "established") or None)
@@ -154,7 +154,7 @@ def idle(box: Box) -> Figures:
     return {"connections": len(ports)}
 
 
-def to_open_webui(box: Box, state: str) -> set[str]:
-    """The ports from which connections in this state go to the one that Open WebUI is published on."""
-    found = box.run(f"ss -Htn state {state} dst 127.0.0.1:8080")
-    return set(re.findall(r"127\.0\.0\.1:(\d+) +127", found))
+def to_open_webui(box: Box, state: str, program: str = "") -> set[str]:
+    """The ports from which connections in this state (a program's) go to the one that Open WebUI is published on."""
+    found = box.run(f"ss -Htnp state {state} dst 127.0.0.1:8080")
+    return set(re.findall(rf"127\.0\.0\.1:(\d+) +127.*{program}", found))
